@@ -1,0 +1,193 @@
+/* edgewise.h - run a small language model on this device's CPU.
+ *
+ * The only public header of libedgewise.a. A model is weights, tokenizer and chat template, read
+ * from one GGUF file; a session is one conversation with it: a growing list of tokens whose
+ * attention state is kept. Everything a caller does:
+ *
+ *     struct ew_err err = {0};
+ *     struct ew_model *model = NULL;
+ *     struct ew_session *session = NULL;
+ *     struct ew_sampling how = ew_sampling_default();
+ *     int32_t tokens[512], token;
+ *     size_t n;
+ *     if (ew_model_open(&model, path, NULL, &err) ||
+ *         ew_model_tokenize(model, text, strlen(text), EW_TOKENIZE_BOS, tokens, 512, &n, &err) ||
+ *         ew_session_open(&session, model, NULL, &err) ||
+ *         ew_session_sampling(session, &how, &err) ||
+ *         ew_session_prompt(session, tokens, n, &err))
+ *         fprintf(stderr, "%s\n", err.text);
+ *     else
+ *         while (ew_session_next(session, &token, &err) == 0 && !ew_model_is_end(model, token))
+ *             fwrite(ew_model_token(model, token, &n), 1, n, stdout);
+ *     ew_session_close(&session);
+ *     ew_model_close(&model);
+ *
+ * Errors: a fallible function returns 0 or a negative EW_E* code and, where err isn't NULL, writes
+ * a sentence into it. Memory: what a function *gives* the caller closes; all else is borrowed.
+ * Threads: a model may be shared by threads; a session belongs to one thread at a time, except for
+ * ew_session_cancel, which any thread may call. The same input gives the same bits whatever the
+ * number of threads, the chunk size of the prompt, or the instruction set. */
+#ifndef EDGEWISE_H
+#define EDGEWISE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* One list of errors: name, number, HTTP status that says it best, exit status, meaning. */
+#define EW_ERRORS(X)                                                                               \
+    X(EW_EINVAL, -1, 400, 2, "wrong argument")                                                     \
+    X(EW_EFORMAT, -2, 422, 1, "malformed file")                                                    \
+    X(EW_EUNSUPPORTED, -3, 422, 1, "not supported")                                                \
+    X(EW_ENOMEM, -4, 503, 1, "out of memory")                                                      \
+    X(EW_EIO, -5, 500, 1, "input or output failed")                                                \
+    X(EW_ENOTFOUND, -6, 404, 1, "not found")                                                       \
+    X(EW_ECANCELED, -7, 499, 1, "cancelled")                                                       \
+    X(EW_ELIMIT, -8, 413, 1, "limit reached")                                                      \
+    X(EW_ENET, -9, 502, 1, "network failed")                                                       \
+    X(EW_ECHECKSUM, -10, 502, 1, "checksum mismatch")                                              \
+    X(EW_ECONTEXT, -11, 400, 1, "context full")
+
+enum ew_error {
+#define X(name, number, http, status, text) name = number,
+    EW_ERRORS(X)
+#undef X
+};
+
+struct ew_err {
+    int code;       /* 0 or EW_E* */
+    char text[240]; /* one sentence, no newline */
+};
+
+/* ---- the machine ---- */
+
+struct ew_machine {
+    char cpu[64];             /* model name as the kernel tells it */
+    const char *isa;          /* the kernels that would be used: "scalar", "avx2", "avx512vnni" */
+    int cores;                /* usable by this process */
+    uint64_t memory_bytes;    /* physical, or the cgroup's limit where lower */
+    uint64_t available_bytes; /* free to take now */
+    bool huge_pages;          /* transparent huge pages can be had for our weights */
+};
+void ew_machine_describe(struct ew_machine *out);
+
+/* What the hardware can do now, measured for about `ms` milliseconds: the denominators of every
+ * "percent of the limit" that edgewise prints. */
+struct ew_machine_speed {
+    double read_bandwidth_bytes_per_s; /* all threads streaming a buffer larger than the caches */
+    double int8_macs_per_s;            /* all threads, multiply-accumulates of 8-bit integers */
+};
+int ew_machine_measure(int threads, int ms, struct ew_machine_speed *out, struct ew_err *err);
+
+/* ---- the model ---- */
+
+struct ew_model;
+
+struct ew_model_params {
+    int threads;         /* 0: one for each usable core */
+    const char *isa;     /* NULL: the best this CPU has; else "scalar", "avx2" or "avx512vnni" */
+    uint32_t ctx;        /* positions that sessions will ask for: part of the memory plan; 0: 4096
+                            or what the model was trained for, whichever is less */
+    uint64_t memory_max; /* 0: what the machine has available; opening fails above it */
+    bool vocab_only;     /* tokenizer and template, no weights: sessions can't be opened */
+};
+int ew_model_open(struct ew_model **gives, const char *path, const struct ew_model_params *params,
+                  struct ew_err *err);
+void ew_model_close(struct ew_model **model);
+
+struct ew_model_info {
+    const char *name;         /* general.name, or the file's name */
+    const char *architecture; /* llama, qwen2, … */
+    const char *isa;
+    const char *quantization; /* type that most weights have: "Q4_1" */
+    int threads;
+    uint32_t ctx_train, ctx; /* positions: trained for, planned */
+    uint32_t vocab, layers, embedding, heads, kv_heads, head_dim;
+    uint64_t parameters;
+    uint64_t file_bytes, weight_bytes, kv_bytes_per_position, planned_bytes;
+    uint64_t macs_per_token, head_macs;  /* of the linear layers; of the vocabulary head alone */
+    uint64_t bytes_per_token;            /* weights read to decode one token */
+    bool adds_bos, has_chat_template;
+};
+void ew_model_describe(const struct ew_model *model, struct ew_model_info *out);
+
+enum ew_tokenize_flags {
+    EW_TOKENIZE_BOS = 1,    /* add what the file says belongs in front (and behind) */
+    EW_TOKENIZE_SPECIAL = 2 /* "<|im_end|>" in the text is the token, not nine characters */
+};
+/* Bytes of text -> token ids. *count is what the text needs, also when it exceeds capacity
+ * (EW_ELIMIT then, and nothing beyond capacity is written). Invalid UTF-8 is replaced by U+FFFD. */
+int ew_model_tokenize(const struct ew_model *model, const char *text, size_t bytes, unsigned flags,
+                      int32_t *tokens, size_t capacity, size_t *count, struct ew_err *err);
+/* The bytes one token stands for; may be part of a UTF-8 character. Special tokens are "" here. */
+const char *ew_model_token(const struct ew_model *model, int32_t token, size_t *bytes);
+/* How the vocabulary writes the token, special ones too: "<|im_end|>". */
+const char *ew_model_token_name(const struct ew_model *model, int32_t token, size_t *bytes);
+bool ew_model_is_end(const struct ew_model *model, int32_t token);
+/* Joins the bytes of tokens; as tokenize, *bytes is what is needed. */
+int ew_model_detokenize(const struct ew_model *model, const int32_t *tokens, size_t count,
+                        char *text, size_t capacity, size_t *bytes, struct ew_err *err);
+
+struct ew_message {
+    const char *role; /* "system", "user", "assistant", "tool" */
+    const char *content;
+};
+/* Messages -> the text that the model's own template makes of them, NUL-terminated in text.
+ * Tokenize it with EW_TOKENIZE_SPECIAL and without EW_TOKENIZE_BOS where has_bos comes back. */
+int ew_model_chat(const struct ew_model *model, const struct ew_message *messages, size_t count,
+                  char *text, size_t capacity, size_t *bytes, bool *has_bos, struct ew_err *err);
+
+/* ---- the session ---- */
+
+struct ew_session;
+
+struct ew_session_params {
+    uint32_t ctx;   /* positions at most; 0: the model's plan */
+    uint32_t chunk; /* prompt tokens computed at a time; 0: 512; the answer doesn't depend on it */
+};
+int ew_session_open(struct ew_session **gives, struct ew_model *model,
+                    const struct ew_session_params *params, struct ew_err *err);
+void ew_session_close(struct ew_session **session);
+
+struct ew_bias {
+    int32_t token;
+    float add; /* to its logit; -100 bans in practice */
+};
+
+struct ew_sampling {
+    float temperature; /* 0: the likeliest token always */
+    int top_k;         /* 0: off */
+    float top_p;       /* 1: off */
+    float min_p;       /* 0: off */
+    float repeat_penalty, frequency_penalty, presence_penalty; /* 1, 0, 0: off */
+    int penalty_last; /* tokens looked back on; -1: all */
+    uint64_t seed;
+    const struct ew_bias *bias; /* borrowed for the call that sets it */
+    size_t bias_count;
+};
+struct ew_sampling ew_sampling_default(void); /* greedy, all off, seed 0 */
+int ew_session_sampling(struct ew_session *session, const struct ew_sampling *how,
+                        struct ew_err *err);
+
+/* Appends tokens and computes them. EW_ECONTEXT when they don't fit: nothing is appended then. */
+int ew_session_prompt(struct ew_session *session, const int32_t *tokens, size_t count,
+                      struct ew_err *err);
+/* Chooses the next token by the sampling set, and appends it. */
+int ew_session_next(struct ew_session *session, int32_t *token, struct ew_err *err);
+/* Like prompt, and hands over the logits that follow each token from index `first` on. */
+typedef int ew_logits_fn(void *user, size_t index, const float *logits, uint32_t vocab);
+int ew_session_score(struct ew_session *session, const int32_t *tokens, size_t count, size_t first,
+                     ew_logits_fn *each, void *user, struct ew_err *err);
+/* The logits after the last token, [vocab]; valid until the next call. NULL before a prompt. */
+const float *ew_session_logits(struct ew_session *session);
+size_t ew_session_length(const struct ew_session *session);
+/* Forgets all tokens from position `length` on. */
+void ew_session_rewind(struct ew_session *session, size_t length);
+/* Any thread: the call under way, or the next one, ends with EW_ECANCELED within a few ms; tokens
+ * whose computation hadn't ended are not appended. */
+void ew_session_cancel(struct ew_session *session);
+
+const char *ew_error_text(int code);
+const char *ew_version(void);
+
+#endif

@@ -1,0 +1,37 @@
+/* buf.h - growable bytes with a ceiling.
+ *
+ * Every buffer is born with the most it may hold, so that no input makes the process grow without
+ * a stated limit. The bytes are always followed by a NUL, so `data` is a C string once anything was
+ * added (and "" before). A failed add leaves the buffer as it was. */
+#ifndef EW_BUF_H
+#define EW_BUF_H
+
+#include "base/err.h"
+
+struct ew_buf {
+    char *data;      /* owned; NULL until the first add */
+    size_t bytes;    /* used */
+    size_t capacity; /* allocated, NUL not counted */
+    size_t max;      /* never more than this */
+};
+
+/* Bytes somewhere else, not NUL-terminated: always a borrow. */
+struct ew_str {
+    const char *data;
+    size_t bytes;
+};
+
+void ew_buf_init(struct ew_buf *buf, size_t max);
+void ew_buf_fini(struct ew_buf *buf);
+void ew_buf_clear(struct ew_buf *buf); /* keeps the allocation */
+int ew_buf_add(struct ew_buf *buf, const void *data, size_t bytes, struct ew_err *err);
+int ew_buf_text(struct ew_buf *buf, const char *text, struct ew_err *err);
+int ew_buf_printf(struct ew_buf *buf, struct ew_err *err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Room for `bytes` more, uninitialised, counted as used; NULL (and err) when it would be too much. */
+void *ew_buf_extend(struct ew_buf *buf, size_t bytes, struct ew_err *err);
+const char *ew_buf_cstr(const struct ew_buf *buf); /* never NULL */
+
+bool ew_str_is(struct ew_str str, const char *text);
+
+#endif
