@@ -1,8 +1,84 @@
 /* main.c - the table of subcommands and nothing else. */
-#include <stdio.h>
+#include "base/args.h"
+#include "base/err.h"
+#include "cmd/cmd.h"
 
-int main(void)
+#include <stdio.h>
+#include <string.h>
+
+#ifndef EW_VERSION
+#define EW_VERSION "0.1.0"
+#endif
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help; /* one line */
+};
+
+/* In the order in which a newcomer meets them. */
+static const struct command commands[] = {
+    /* {"pull", ew_cmd_pull, "fetch a model of the catalog and verify it"}, */
+
+    /* {"run", ew_cmd_run, "chat with a model or complete a text in the terminal"}, */
+
+    /* {"bench", ew_cmd_bench, "measure this device: speed, latency, energy, memory"}, */
+
+    /* {"eval", ew_cmd_eval, "measure the quality of a model's answers"}, */
+
+    /* {"pcr", ew_cmd_pcr, "weigh quality and responsiveness against cost"}, */
+
+    /* {"tokenize", ew_cmd_tokenize, "text to token ids, and back"}, */
+
+    /* {"doctor", ew_cmd_doctor, "say what this machine has and what is wrong with it"}, */
+
+    {NULL, NULL, NULL},
+};
+
+static void print_help(void)
 {
-    fputs("edgewise: no subcommands yet\n", stderr);
+    puts("edgewise - answers language-model requests on the device you own, and says what it cost\n"
+         "\n"
+         "usage: edgewise COMMAND [ARGUMENTS]\n"
+         "       edgewise COMMAND --help\n"
+         "\n"
+         "commands:");
+    for (const struct command *c = commands; c->name; c++)
+        printf("  %-10s %s\n", c->name, c->help);
+    puts("\n"
+         "  --help, -h     this text\n"
+         "  --version      the version, one line\n"
+         "\n"
+         "exit status: 0 done, 1 failed, 2 called wrongly");
+}
+
+static int unknown(const char *word)
+{
+    const char *names[EW_COUNT(commands)] = {NULL};
+    size_t count = 0;
+    for (const struct command *c = commands; c->name; c++)
+        names[count++] = c->name;
+    const char *near = ew_args_nearest(word, names, count);
+    fprintf(stderr, "edgewise: there is no %s '%s'", word[0] == '-' ? "option" : "command", word);
+    if (near)
+        fprintf(stderr, "; did you mean '%s'?", near);
+    fputs("\ntry 'edgewise --help'\n", stderr);
     return 2;
+}
+
+int main(int argc, char **argv)
+{
+    const char *word = argc > 1 ? argv[1] : "";
+    if (!*word) {
+        fputs("usage: edgewise COMMAND [ARGUMENTS]\ntry 'edgewise --help'\n", stderr);
+        return 2;
+    }
+    for (const struct command *c = commands; c->name; c++)
+        if (strcmp(word, c->name) == 0)
+            return c->run(argc - 1, argv + 1);
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0)
+        return print_help(), 0;
+    if (strcmp(word, "--version") == 0)
+        return puts("edgewise " EW_VERSION), 0;
+    return unknown(word);
 }
