@@ -40,7 +40,9 @@ struct ew_xblock {
     int8_t q[EW_BLOCK / 4][EW_GROUP][4]; /* -127..127 */
     float d[EW_GROUP];
     float ds[EW_GROUP];       /* d * sum of all q: what a weight's constant term multiplies */
-    int32_t sum[2][EW_GROUP]; /* sum of q over inputs 0..15 and 16..31 */
+    /* [0]: minus the sum of all q, [1]: minus that of inputs 0..15. Times a zero point (a shift), it
+     * is what the integer sums of unsigned weights start from. */
+    int32_t neg[2][EW_GROUP];
 };
 _Static_assert(sizeof(struct ew_xblock) == 192, "three cache lines");
 
