@@ -2,7 +2,7 @@
  *
  * After ew_gguf_open succeeded every string, array and tensor handed out lies inside the file, so
  * users need no bounds checks of their own; they still check values. All pointers are borrowed
- * until close. Limits are the constants in gguf.c; errors name file, key or tensor, what was found
+ * until close. Limits are the constants in gguf_parse.c; errors name file, key or tensor, what was found
  * and what is allowed. Readers may share one from many threads. */
 #ifndef EW_GGUF_H
 #define EW_GGUF_H
@@ -37,9 +37,12 @@ int ew_gguf_open(struct ew_gguf **gives, const char *path, struct ew_err *err);
 void ew_gguf_close(struct ew_gguf **gguf);
 const char *ew_gguf_path(const struct ew_gguf *gguf);
 uint64_t ew_gguf_bytes(const struct ew_gguf *gguf);
+/* EW_EIO when the file is now shorter than at open: reading beyond its end would raise SIGBUS. The
+ * loader asks before it reads a tensor. */
+int ew_gguf_intact(const struct ew_gguf *gguf, struct ew_err *err);
 
 /* Values by key: 1 when there, 0 when absent (*out untouched), EW_EFORMAT when there but of another
- * kind or out of range. u32 and f32 take any integer or float kind that fits. */
+ * kind or out of range. u32 takes any integer kind that fits, f32 any number. */
 int ew_gguf_u32(const struct ew_gguf *gguf, const char *key, uint32_t *out, struct ew_err *err);
 int ew_gguf_f32(const struct ew_gguf *gguf, const char *key, float *out, struct ew_err *err);
 int ew_gguf_bool(const struct ew_gguf *gguf, const char *key, bool *out, struct ew_err *err);
