@@ -1,0 +1,397 @@
+/* sampler.c - chooses the next token without sorting the vocabulary.
+ *
+ * A vocabulary has up to 262,144 logits and an answer thousands of tokens, so each step here is one
+ * pass over memory or touches only what it must. One pass finds the greatest logit of each run of
+ * 64; greedy then looks into one run only. Top-k: the k-th greatest of those maxima is a floor that
+ * at least k logits reach, so only runs that reach it are opened. Without top-k, logits whose
+ * weights together are under 2^-24 of the whole are left out before any exp is taken: less than
+ * rounding. Top-k and top-p then are one quickselect, by count or by mass; both keep a prefix of
+ * "likelier first, lower id on ties", as min-p does, so which of the two cuts first is all the
+ * same.
+ *
+ * Weights come from ew_expf and sums run in double in a fixed order: no libm, the same choice on
+ * every machine. Logits that are NaN or -infinity are never chosen; where there's nothing else,
+ * token 0 is, and a +infinity wins outright. */
+#include "engine/sampler.h"
+
+#include "base/rng.h"
+#include "kernels/kernels.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    RUN = 64,          /* logits that share one maximum: four cache lines */
+    LANES = 16,        /* maxima kept side by side, so that the compiler can use vectors */
+    BIASES_MAX = 1024, /* several times what OpenAI's logit_bias is used for; held inline */
+};
+#define BIAS_MAX        100.0f /* as OpenAI's logit_bias */
+#define PENALTY_MAX     100.0f /* far outside of what is of use; keeps sums finite */
+#define TEMPERATURE_MAX 100.0f /* nearly uniform already */
+#define LN2             0.693147f
+
+struct candidate {
+    float value; /* adjusted logit; the key, with the lower id first among equals */
+    float weight;
+    int32_t id;
+};
+
+struct ew_sampler {
+    uint32_t vocab;
+    int runs;
+    struct ew_sampling how; /* how.bias points to bias below */
+    struct ew_bias bias[BIASES_MAX];
+    struct ew_rng draws, pivots; /* pivots: any input takes linear time, expected */
+    float *adjusted;             /* [vocab] logits after bias and penalties */
+    uint32_t *seen;              /* [vocab] occurrences; all 0 between calls */
+    float *maxima;               /* [runs] */
+    struct candidate *pool;      /* [vocab] */
+};
+
+int ew_sampler_open(struct ew_sampler **gives, uint32_t vocab, struct ew_err *err)
+{
+    *gives = NULL;
+    if (vocab == 0 || vocab > INT32_MAX - RUN)
+        return ew_fail(err, EW_EINVAL, "vocabulary of %u tokens can't be sampled", vocab);
+    struct ew_sampler *s = calloc(1, sizeof *s);
+    if (!s)
+        return ew_fail(err, EW_ENOMEM, "no memory for a sampler");
+    s->vocab = vocab;
+    s->runs = (int)((vocab + RUN - 1) / RUN);
+    s->adjusted = malloc(vocab * sizeof *s->adjusted);
+    s->seen = calloc(vocab, sizeof *s->seen);
+    s->maxima = malloc((size_t)s->runs * sizeof *s->maxima);
+    s->pool = malloc(vocab * sizeof *s->pool);
+    if (!s->adjusted || !s->seen || !s->maxima || !s->pool) {
+        ew_sampler_close(&s);
+        return ew_fail(err, EW_ENOMEM, "no memory to sample from %u tokens", vocab);
+    }
+    s->how = (struct ew_sampling){.top_p = 1, .repeat_penalty = 1};
+    ew_rng_init(&s->draws, 0);
+    ew_rng_init(&s->pivots, 0);
+    *gives = s;
+    return 0;
+}
+
+void ew_sampler_close(struct ew_sampler **sampler)
+{
+    struct ew_sampler *s = *sampler;
+    if (!s)
+        return;
+    free(s->adjusted);
+    free(s->seen);
+    free(s->maxima);
+    free(s->pool);
+    free(s);
+    *sampler = NULL;
+}
+
+/* ---- settings ---- */
+
+static int check_bias(const struct ew_sampling *how, uint32_t vocab, struct ew_err *err)
+{
+    if (how->bias_count > BIASES_MAX || (how->bias_count && !how->bias))
+        return ew_fail(err, EW_EINVAL, "bias for %zu tokens, at most %d", how->bias_count,
+                       BIASES_MAX);
+    for (size_t i = 0; i < how->bias_count; i++) {
+        const struct ew_bias *b = &how->bias[i];
+        if (b->token < 0 || (uint32_t)b->token >= vocab)
+            return ew_fail(err, EW_EINVAL, "bias for token %d, the vocabulary has 0 to %u",
+                           b->token, vocab - 1);
+        if (!(fabsf(b->add) <= BIAS_MAX))
+            return ew_fail(err, EW_EINVAL, "bias of %g for token %d, at most %g either way",
+                           (double)b->add, b->token, (double)BIAS_MAX);
+    }
+    return 0;
+}
+
+static int check(const struct ew_sampling *how, struct ew_err *err)
+{
+    const struct {
+        const char *name;
+        float value, min, max;
+    } ranges[] = {
+        {"temperature", how->temperature, 0, TEMPERATURE_MAX},
+        {"top_p", how->top_p, 0, 1},
+        {"min_p", how->min_p, 0, 1},
+        {"repeat_penalty", how->repeat_penalty, 1 / PENALTY_MAX, PENALTY_MAX},
+        {"frequency_penalty", how->frequency_penalty, -PENALTY_MAX, PENALTY_MAX},
+        {"presence_penalty", how->presence_penalty, -PENALTY_MAX, PENALTY_MAX},
+    };
+    for (size_t i = 0; i < EW_COUNT(ranges); i++)
+        if (!(ranges[i].value >= ranges[i].min && ranges[i].value <= ranges[i].max))
+            return ew_fail(err, EW_EINVAL, "%s %g, must be from %g to %g", ranges[i].name,
+                           (double)ranges[i].value, (double)ranges[i].min, (double)ranges[i].max);
+    if (how->top_k < 0)
+        return ew_fail(err, EW_EINVAL, "top_k %d, must be 0 (off) or more", how->top_k);
+    if (how->penalty_last < -1)
+        return ew_fail(err, EW_EINVAL, "penalty_last %d, must be -1 (all) or more",
+                       how->penalty_last);
+    return 0;
+}
+
+int ew_sampler_set(struct ew_sampler *sampler, const struct ew_sampling *how, struct ew_err *err)
+{
+    int rc = check(how, err);
+    if (rc == 0)
+        rc = check_bias(how, sampler->vocab, err);
+    if (rc)
+        return rc;
+    if (how->bias_count) /* memmove: settings read back from here may be set again */
+        memmove(sampler->bias, how->bias, how->bias_count * sizeof *how->bias);
+    sampler->how = *how;
+    sampler->how.bias = sampler->bias;
+    ew_rng_init(&sampler->draws, how->seed);
+    ew_rng_init(&sampler->pivots, 0);
+    return 0;
+}
+
+/* ---- bias and penalties ---- */
+
+static bool penalises(const struct ew_sampling *how)
+{
+    return how->penalty_last != 0 &&
+           (how->repeat_penalty != 1 || how->frequency_penalty != 0 || how->presence_penalty != 0);
+}
+
+static float penalised(float value, uint32_t seen, const struct ew_sampling *how)
+{
+    /* Dividing a negative logit would make the token likelier. */
+    value = value > 0 ? value / how->repeat_penalty : value * how->repeat_penalty;
+    return value - (float)seen * how->frequency_penalty - how->presence_penalty;
+}
+
+static void penalise(struct ew_sampler *s, const int32_t *history, size_t count)
+{
+    size_t last = s->how.penalty_last < 0 ? count : (size_t)s->how.penalty_last;
+    if (last < count) {
+        history += count - last;
+        count = last;
+    }
+    for (size_t i = 0; i < count; i++)
+        if ((uint32_t)history[i] < s->vocab)
+            s->seen[history[i]]++;
+    for (size_t i = 0; i < count; i++) {
+        if ((uint32_t)history[i] >= s->vocab || s->seen[history[i]] == 0)
+            continue;
+        float *value = &s->adjusted[history[i]];
+        *value = penalised(*value, s->seen[history[i]], &s->how);
+        s->seen[history[i]] = 0;
+    }
+}
+
+static const float *adjust(struct ew_sampler *s, const float *logits, const int32_t *history,
+                           size_t count)
+{
+    bool penalty = count > 0 && penalises(&s->how);
+    if (s->how.bias_count == 0 && !penalty)
+        return logits;
+    memcpy(s->adjusted, logits, s->vocab * sizeof *logits);
+    for (size_t i = 0; i < s->how.bias_count; i++)
+        s->adjusted[s->bias[i].token] += s->bias[i].add;
+    if (penalty)
+        penalise(s, history, count);
+    return s->adjusted;
+}
+
+/* ---- the greatest ---- */
+
+/* NaN compares false and so never becomes a maximum. */
+static float run_max(const float *v)
+{
+    float max[LANES];
+    for (int l = 0; l < LANES; l++)
+        max[l] = -INFINITY;
+    for (int i = 0; i < RUN; i += LANES)
+        for (int l = 0; l < LANES; l++)
+            max[l] = v[i + l] > max[l] ? v[i + l] : max[l];
+    for (int half = LANES / 2; half; half /= 2)
+        for (int l = 0; l < half; l++)
+            max[l] = max[l + half] > max[l] ? max[l + half] : max[l];
+    return max[0];
+}
+
+static float tail_max(const float *v, uint32_t n)
+{
+    float max = -INFINITY;
+    for (uint32_t i = 0; i < n; i++)
+        max = v[i] > max ? v[i] : max;
+    return max;
+}
+
+/* Fills the maxima; returns the first run that holds the greatest. */
+static int find_maxima(struct ew_sampler *s, const float *v)
+{
+    int best = 0, whole = (int)(s->vocab / RUN);
+    for (int r = 0; r < whole; r++)
+        s->maxima[r] = run_max(v + (size_t)r * RUN);
+    if (whole < s->runs)
+        s->maxima[whole] = tail_max(v + (size_t)whole * RUN, s->vocab % RUN);
+    for (int r = 1; r < s->runs; r++)
+        if (s->maxima[r] > s->maxima[best])
+            best = r;
+    return best;
+}
+
+static int32_t first_of(const struct ew_sampler *s, const float *v, int run)
+{
+    uint32_t end = (uint32_t)(run + 1) * RUN;
+    for (uint32_t i = (uint32_t)run * RUN; i < end && i < s->vocab; i++)
+        if (v[i] == s->maxima[run])
+            return (int32_t)i;
+    return 0;
+}
+
+/* ---- candidates ---- */
+
+static bool before(const struct candidate *a, const struct candidate *b)
+{
+    return a->value > b->value || (a->value == b->value && a->id < b->id);
+}
+
+static void swap(struct candidate *a, struct candidate *b)
+{
+    struct candidate t = *a;
+    *a = *b;
+    *b = t;
+}
+
+/* Moves what comes before the pivot in front of it, adds that to *mass, and returns the pivot's
+ * place. */
+static size_t partition(struct candidate *c, size_t n, size_t pivot, double *mass)
+{
+    size_t front = 0;
+    swap(&c[pivot], &c[n - 1]);
+    for (size_t i = 0; i + 1 < n; i++)
+        if (before(&c[i], &c[n - 1])) {
+            *mass += (double)c[i].weight;
+            swap(&c[i], &c[front++]);
+        }
+    swap(&c[front], &c[n - 1]);
+    return front;
+}
+
+/* Moves to the front the fewest candidates, likeliest first, whose weights reach `need`; returns
+ * how many: at least one, all where rounding or too great a need leaves them short. n > 0. */
+static size_t select_front(struct ew_sampler *s, struct candidate *c, size_t n, double need)
+{
+    size_t lo = 0, hi = n; /* the first lo are in and weigh `have`; those from hi on are out */
+    double have = 0;
+    while (lo < hi) {
+        double mass = have;
+        size_t pivot = (size_t)ew_rng_below(&s->pivots, hi - lo);
+        size_t at = lo + partition(c + lo, hi - lo, pivot, &mass);
+        if (mass >= need) {
+            hi = at;
+        } else {
+            lo = at + 1;
+            have = mass + (double)c[at].weight;
+            if (have >= need)
+                break;
+        }
+    }
+    return lo > 0 ? lo : 1;
+}
+
+/* All logits that reach the floor, in order of id. */
+static size_t collect(struct ew_sampler *s, const float *v, float floor)
+{
+    size_t n = 0;
+    for (int r = 0; r < s->runs; r++) {
+        if (!(s->maxima[r] >= floor))
+            continue;
+        uint32_t begin = (uint32_t)r * RUN;
+        uint32_t end = begin + RUN < s->vocab ? begin + RUN : s->vocab;
+        for (uint32_t i = begin; i < end; i++)
+            if (v[i] >= floor)
+                s->pool[n++] = (struct candidate){v[i], 1, (int32_t)i};
+    }
+    return n;
+}
+
+/* A value that at least k logits reach, as close to the k-th greatest as the maxima can tell. */
+static float floor_of_top(struct ew_sampler *s, size_t k)
+{
+    if (k >= (size_t)s->runs)
+        return -FLT_MAX;
+    for (int r = 0; r < s->runs; r++)
+        s->pool[r] = (struct candidate){s->maxima[r], 1, r};
+    select_front(s, s->pool, (size_t)s->runs, (double)k);
+    float floor = s->pool[0].value;
+    for (size_t i = 1; i < k; i++)
+        floor = s->pool[i].value < floor ? s->pool[i].value : floor;
+    return floor > -FLT_MAX ? floor : -FLT_MAX; /* an all-banned run has -infinity */
+}
+
+static float negligible_below(const struct ew_sampler *s, float max)
+{
+    float bits = 24;
+    for (uint32_t n = s->vocab; n > 1; n /= 2)
+        bits++;
+    float floor = max - (bits + 1) * LN2 * s->how.temperature;
+    return floor > -FLT_MAX ? floor : -FLT_MAX;
+}
+
+/* Fills the pool with what top-k, top-p and min-p leave; returns how many (at least one) and what
+ * they weigh together. */
+static size_t narrow(struct ew_sampler *s, const float *v, float max, double *total)
+{
+    const struct ew_sampling *how = &s->how;
+    size_t n, k = (size_t)how->top_k;
+    if (k > 0 && k < s->vocab) {
+        n = collect(s, v, floor_of_top(s, k));
+        n = select_front(s, s->pool, n, (double)k);
+    } else {
+        n = collect(s, v, negligible_below(s, max));
+    }
+    *total = 0;
+    for (size_t i = 0; i < n; i++) {
+        s->pool[i].weight = ew_expf((s->pool[i].value - max) / how->temperature);
+        *total += (double)s->pool[i].weight;
+    }
+    if (how->top_p < 1)
+        n = select_front(s, s->pool, n, (double)how->top_p * *total);
+    if (how->top_p >= 1 && how->min_p <= 0)
+        return n;
+    float least = how->min_p * ew_expf(0);
+    size_t kept = 0;
+    *total = 0;
+    for (size_t i = 0; i < n; i++)
+        if (s->pool[i].weight >= least) {
+            *total += (double)s->pool[i].weight;
+            s->pool[kept++] = s->pool[i];
+        }
+    return kept;
+}
+
+static int32_t draw(struct ew_sampler *s, size_t n, double total)
+{
+    double left = ew_rng_uniform(&s->draws) * total;
+    size_t i = 0;
+    for (; i + 1 < n; i++) {
+        left -= (double)s->pool[i].weight;
+        if (left < 0)
+            break;
+    }
+    while (i > 0 && s->pool[i].weight == 0) /* rounding carried us past the last that weighs */
+        i--;
+    return s->pool[i].id;
+}
+
+int32_t ew_sampler_next(struct ew_sampler *sampler, const float *logits, const int32_t *history,
+                        size_t count)
+{
+    const float *v = adjust(sampler, logits, history, count);
+    int run = find_maxima(sampler, v);
+    float max = sampler->maxima[run];
+    if (max == -INFINITY)
+        return 0;
+    if (sampler->how.temperature <= 0 || max == INFINITY)
+        return first_of(sampler, v, run);
+    double total;
+    size_t n = narrow(sampler, v, max, &total);
+    EW_ASSERT(n > 0);
+    return draw(sampler, n, total);
+}
