@@ -142,7 +142,7 @@ int ew_model_chat(const struct ew_model *model, const struct ew_message *message
 struct ew_session;
 
 struct ew_session_params {
-    uint32_t ctx;   /* positions at most; 0: the model's plan */
+    uint32_t ctx;   /* positions at most; 0: all that the model was opened for */
     uint32_t chunk; /* prompt tokens computed at a time; 0: 512; the answer doesn't depend on it */
 };
 int ew_session_open(struct ew_session **gives, struct ew_model *model,

@@ -1,0 +1,28 @@
+/* model.h - what struct ew_model is, for the rooms of the engine only. */
+#ifndef EW_MODEL_H
+#define EW_MODEL_H
+
+#include <pthread.h>
+
+#include "engine/forward.h"
+#include "engine/plan.h"
+#include "model/template.h"
+#include "model/tokenizer.h"
+
+/* A prompt is computed in chunks of this many tokens unless a session says otherwise: enough that
+ * weights are read from memory once for many tokens, little enough that working space stays a
+ * few percent of the model. */
+enum { EW_CHUNK_DEFAULT = 512 };
+
+struct ew_model {
+    struct ew_gguf *gguf;
+    struct ew_tokenizer *tokenizer;
+    struct ew_template *chat;
+    struct ew_network net;
+    struct ew_plan plan;
+    bool vocab_only, has_chat_template;
+    char name[128];
+    pthread_mutex_t computing; /* one session computes at a time: the pool is shared */
+};
+
+#endif
