@@ -2,39 +2,55 @@
 MODE   ?= release
 PREFIX ?= /usr/local
 CC     ?= gcc
+JOBS   ?= 2
+VERSION := 0.1.0
 B      := build/$(MODE)
 
+# Debian packages: what is linked, what the tests need, what the demo needs.
 DEBS := build-essential pkg-config libjansson-dev libcyaml-dev libcurl4-openssl-dev libssl-dev \
-        libarchive-dev libedit-dev libcmocka-dev zlib1g-dev python3 python3-numpy \
-        python3-jinja2 ca-certificates
+        libarchive-dev libedit-dev zlib1g-dev libcmocka-dev python3 python3-numpy python3-jinja2 \
+        ca-certificates
 PKGS := jansson libcyaml libcurl libcrypto libarchive libedit
 
-WARN   := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
-          -Wformat=2 -Werror
+WARN := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+        -Wformat=2 -Werror
 OPT_release := -O2
 OPT_debug   := -O0
 OPT_asan    := -O1 -fsanitize=address -DEW_SANITIZED
 OPT_ubsan   := -O1 -fsanitize=undefined -fno-sanitize-recover=all -DEW_SANITIZED
 OPT_tsan    := -O1 -fsanitize=thread -DEW_SANITIZED
-CFLAGS  += -std=c17 -D_GNU_SOURCE $(OPT_$(MODE)) -g -fno-omit-frame-pointer -ffp-contract=off $(WARN)
-CPPFLAGS += -Iinclude -Isrc -MMD -MP
-LDFLAGS += $(filter -fsanitize%,$(OPT_$(MODE))) -pthread
-LIBS     = $(shell pkg-config --libs $(PKGS)) -lm
+OPT := $(or $(OPT_$(MODE)),$(error MODE is release, debug, asan, ubsan or tsan, not '$(MODE)'))
+CFLAGS   += -std=c17 -D_GNU_SOURCE $(OPT) -g -fno-omit-frame-pointer -ffp-contract=off $(WARN)
+CPPFLAGS += -Iinclude -Isrc -MMD -MP -DEW_VERSION='"$(VERSION)"'
+LDFLAGS  += $(filter -fsanitize%,$(OPT)) -pthread
+
+# Nothing may fail here when gcc and pkg-config aren't there yet: `make deps` reads this file too.
+HAVE := $(shell pkg-config --exists $(PKGS) 2>/dev/null && echo yes)
+NEED  = $(if $(HAVE),,$(error libraries are missing; 'make deps' installs them))
+LIBS  = $(NEED)$(shell pkg-config --libs $(PKGS)) -lm
 
 # The suffix of a file is its instruction set; nothing is ever built for the machine we happen on.
 ISA_avx2       := -mavx2 -mfma -mf16c
-ISA_avx512vnni := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
-ARCH := $(shell $(CC) -dumpmachine | cut -d- -f1)
-ISA_DIR := $(if $(filter x86_64,$(ARCH)),x86)
+ISA_avx512     := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl
+ISA_avx512vnni := $(ISA_avx512) -mavx512vnni
+ISA_neon       :=
+ISA_dotprod    := -march=armv8.2-a+dotprod
+ISA_i8mm       := -march=armv8.6-a+i8mm
+isa = $(ISA_$(lastword $(subst _, ,$(basename $(notdir $(1))))))
+ARCH    := $(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1)
+ISA_DIR := $(if $(filter x86_64,$(ARCH)),x86)$(if $(filter aarch64,$(ARCH)),arm)
 
-ENGINE_SRC := $(wildcard src/base/*.c src/kernels/*.c $(if $(ISA_DIR),src/kernels/$(ISA_DIR)/*.c) \
+ENGINE_SRC := $(wildcard src/base/*.c src/kernels/*.c $(ISA_DIR:%=src/kernels/%/*.c) \
                 src/model/*.c src/engine/*.c)
-APP_SRC    := $(filter-out src/main.c,$(wildcard src/*/*.c))
-APP_SRC    := $(filter-out $(ENGINE_SRC),$(APP_SRC))
-TEST_SRC   := $(wildcard tests/unit/test_*.c)
+APP_SRC    := $(filter-out $(ENGINE_SRC) src/main.c,$(wildcard src/*/*.c))
+KCHECK_SRC := $(wildcard tests/kcheck/*.c)
+HELPER_SRC := $(wildcard tests/support/*.c)
+TESTS  := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+KCHECK := $(if $(KCHECK_SRC),$(B)/tests/kcheck/kcheck)
+SOURCES := $(wildcard include/*.h src/*.[ch] src/*/*.[ch] src/*/*/*.[ch] tests/*/*.[ch] tools/*.[ch])
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 
-all: $(B)/edgewise
+all: $(B)/edgewise $(B)/libedgewise.a
 
 $(B)/libedgewise.a: $(call obj,$(ENGINE_SRC))
 $(B)/libapp.a: $(call obj,$(APP_SRC))
@@ -44,20 +60,82 @@ $(B)/%.a:
 $(B)/edgewise: $(call obj,src/main.c) $(B)/libapp.a $(B)/libedgewise.a
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(B)/%.o: %.c
-	@mkdir -p $(@D); echo "  CC    $<"
-	@$(CC) $(CPPFLAGS) $(CFLAGS) $(foreach i,avx2 avx512vnni,$(if $(filter %_$(i),$*),$(ISA_$(i)))) -c -o $@ $<
+$(call obj,$(APP_SRC)): CPPFLAGS += $(NEED)$(shell pkg-config --cflags $(PKGS))
 
-$(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libapp.a $(B)/libedgewise.a
+$(B)/%.o: %.c Makefile
+	@mkdir -p $(@D); echo "  CC    $<"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) $(call isa,$<) -c -o $@ $<
+
+# ---- tests ----
+
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(call obj,$(HELPER_SRC)) $(B)/libapp.a $(B)/libedgewise.a
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
 
-TESTS := $(patsubst %.c,$(B)/%,$(TEST_SRC))
-check: $(B)/edgewise $(TESTS)
-	@for t in $(TESTS); do $$t || exit 1; done
+$(B)/tests/kcheck/kcheck: $(call obj,$(KCHECK_SRC)) $(B)/libedgewise.a
+	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ -lm
+
+# The tool that judges the tree is itself built plainly, whatever the mode.
+build/tools/tidy: tools/tidy.c
+	@mkdir -p $(@D); echo "  CC    $<"; $(CC) -std=c17 -D_GNU_SOURCE -O1 -g $(WARN) -o $@ $<
+
+# First the packages, then a make that sees them.
+check: deps
+	@$(MAKE) --no-print-directory check-now
+check-now: all $(TESTS) $(KCHECK) build/tools/tidy
+	@MODE=$(MODE) CC="$(CC)" JOBS=$(JOBS) tests/run.sh $(B) $(TESTS) $(KCHECK)
+bless: all
+	@MODE=$(MODE) tests/run.sh --bless $(B)
+kcheck: $(KCHECK)
+	$(KCHECK)
+kbench: $(KCHECK)
+	$(KCHECK) --bench
+tidy: build/tools/tidy
+	@build/tools/tidy && tools/format.sh --check $(SOURCES)
+fmt:
+	@tools/format.sh --write $(SOURCES)
+
+# ---- the rest ----
+
+# Asks dpkg first, so that a second `make deps` touches neither the network nor root.
+deps:
+	@missing=; for p in $(DEBS); do \
+	    dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q '^install ok installed' || \
+	    missing="$$missing $$p"; done; \
+	[ -z "$$missing" ] && exit 0; echo "installing:$$missing"; \
+	[ "$$(id -u)" = 0 ] && as= || as=sudo; export DEBIAN_FRONTEND=noninteractive; \
+	$$as apt-get -qq update && $$as apt-get -qq install -y --no-install-recommends $$missing
+
+demo: deps
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@tools/demo.sh $(B)/edgewise
+peers: all
+	@tools/peers.sh $(B)/edgewise
+
+install: all
+	install -Dm755 $(B)/edgewise $(DESTDIR)$(PREFIX)/bin/edgewise
+	install -Dm644 $(B)/libedgewise.a $(DESTDIR)$(PREFIX)/lib/libedgewise.a
+	install -Dm644 include/edgewise.h $(DESTDIR)$(PREFIX)/include/edgewise.h
+	install -Dm644 docs/edgewise.1 $(DESTDIR)$(PREFIX)/share/man/man1/edgewise.1
+	for f in $(wildcard data/*.* data/*/*.*); do \
+	    install -Dm644 $$f $(DESTDIR)$(PREFIX)/share/edgewise/$$f || exit 1; done
+uninstall:
+	cd $(DESTDIR)$(PREFIX) && rm -rf bin/edgewise lib/libedgewise.a include/edgewise.h \
+	    share/man/man1/edgewise.1 share/edgewise
 
 clean:
 	rm -rf build
 
-.PHONY: all check clean
+help:
+	@echo "make            build $(B)/edgewise (MODE=release, debug, asan, ubsan, tsan: side by side)"
+	@echo "make deps       install the Debian packages it needs, if any is missing"
+	@echo "make demo       from nothing to an answered question, with what it cost"
+	@echo "make check      all tests; ends with 'N passed, N failed' (JOBS=N at a time)"
+	@echo "make kcheck     kernels of every instruction set against the reference; kbench: their speed"
+	@echo "make tidy       layers, lengths, banned calls, formatting;  make fmt: format"
+	@echo "make bless      rewrite the golden files from what the program says now"
+	@echo "make peers      speed beside llama.cpp on the same files"
+	@echo "make install    PREFIX=$(PREFIX), DESTDIR=;  make uninstall, make clean"
+
+.PHONY: all check check-now bless kcheck kbench tidy fmt deps demo peers install uninstall clean help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

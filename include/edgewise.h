@@ -105,8 +105,8 @@ struct ew_model_info {
     uint32_t vocab, layers, embedding, heads, kv_heads, head_dim;
     uint64_t parameters;
     uint64_t file_bytes, weight_bytes, kv_bytes_per_position, planned_bytes;
-    uint64_t macs_per_token, head_macs;  /* of the linear layers; of the vocabulary head alone */
-    uint64_t bytes_per_token;            /* weights read to decode one token */
+    uint64_t macs_per_token, head_macs; /* of the linear layers; of the vocabulary head alone */
+    uint64_t bytes_per_token;           /* weights read to decode one token */
     bool adds_bos, has_chat_template;
 };
 void ew_model_describe(const struct ew_model *model, struct ew_model_info *out);
@@ -155,12 +155,12 @@ struct ew_bias {
 };
 
 struct ew_sampling {
-    float temperature; /* 0: the likeliest token always */
-    int top_k;         /* 0: off */
-    float top_p;       /* 1: off */
-    float min_p;       /* 0: off */
+    float temperature;                                         /* 0: the likeliest token always */
+    int top_k;                                                 /* 0: off */
+    float top_p;                                               /* 1: off */
+    float min_p;                                               /* 0: off */
     float repeat_penalty, frequency_penalty, presence_penalty; /* 1, 0, 0: off */
-    int penalty_last; /* tokens looked back on; -1: all */
+    int penalty_last;                                          /* tokens looked back on; -1: all */
     uint64_t seed;
     const struct ew_bias *bias; /* borrowed for the call that sets it */
     size_t bias_count;

@@ -28,7 +28,7 @@ int ew_buf_add(struct ew_buf *buf, const void *data, size_t bytes, struct ew_err
 int ew_buf_text(struct ew_buf *buf, const char *text, struct ew_err *err);
 int ew_buf_printf(struct ew_buf *buf, struct ew_err *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* Room for `bytes` more, uninitialised, counted as used; NULL (and err) when it would be too much. */
+/* Room for `bytes` more, uninitialised, counted as used; NULL (and err) when that is too much. */
 void *ew_buf_extend(struct ew_buf *buf, size_t bytes, struct ew_err *err);
 const char *ew_buf_cstr(const struct ew_buf *buf); /* never NULL */
 

@@ -12,7 +12,7 @@ struct ew_clock {
     void *state; /* borrowed */
 };
 
-#define EW_NS_PER_S 1000000000u
+#define EW_NS_PER_S  1000000000u
 #define EW_NS_PER_MS 1000000u
 
 extern const struct ew_clock ew_clock_real;

@@ -26,7 +26,7 @@ enum ew_type {
 #define X(name, id, weights, bytes) EW_TYPE_##name = id,
     EW_TYPES(X)
 #undef X
-    EW_TYPE_COUNT = 31
+        EW_TYPE_COUNT = 31
 };
 
 struct ew_type_info {

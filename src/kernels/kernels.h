@@ -28,9 +28,9 @@ enum {
  * beyond `rows` are zero. The bytes inside a tile are the business of pack.c and the kernels. */
 struct ew_packed {
     enum ew_type type;
-    int rows, cols;     /* outputs, inputs */
-    int tiles;          /* ceil(rows / 16) */
-    size_t tile_bytes;  /* all inputs of 16 rows */
+    int rows, cols;      /* outputs, inputs */
+    int tiles;           /* ceil(rows / 16) */
+    size_t tile_bytes;   /* all inputs of 16 rows */
     const uint8_t *data; /* 64-byte aligned; borrowed */
 };
 
@@ -39,9 +39,9 @@ struct ew_packed {
 struct ew_xblock {
     int8_t q[EW_BLOCK / 4][EW_GROUP][4]; /* -127..127 */
     float d[EW_GROUP];
-    float ds[EW_GROUP];       /* d * sum of all q: what a weight's constant term multiplies */
-    /* [0]: minus the sum of all q, [1]: minus that of inputs 0..15. Times a zero point (a shift), it
-     * is what the integer sums of unsigned weights start from. */
+    float ds[EW_GROUP]; /* d * sum of all q: what a weight's constant term multiplies */
+    /* [0]: minus the sum of all q, [1]: minus that of inputs 0..15. Times a zero point (a shift),
+     * it is what the integer sums of unsigned weights start from. */
     int32_t neg[2][EW_GROUP];
 };
 _Static_assert(sizeof(struct ew_xblock) == 192, "three cache lines");
@@ -72,9 +72,9 @@ struct ew_kernels {
     /* y = x / sqrt(mean(x^2) + eps) * w. Squares are summed in 16 lanes (lane = index % 16), fused,
      * then lanes as a tree 16 -> 8 -> 4 -> 2 -> 1 (i with i + half). y may be x. */
     void (*rmsnorm)(float *y, const float *x, const float *w, int n, float eps);
-    void (*add)(float *y, const float *x, int n);          /* y += x */
-    void (*scale)(float *y, float by, int n);              /* y *= by */
-    void (*softcap)(float *y, float cap, int n);           /* y = cap * tanh(y / cap) */
+    void (*add)(float *y, const float *x, int n); /* y += x */
+    void (*scale)(float *y, float by, int n);     /* y *= by */
+    void (*softcap)(float *y, float cap, int n);  /* y = cap * tanh(y / cap) */
     void (*silu_mul)(float *y, const float *gate, const float *up, int n);
     void (*gelu_mul)(float *y, const float *gate, const float *up, int n); /* tanh form */
 

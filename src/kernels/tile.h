@@ -10,8 +10,8 @@
  * each area rounded up to 64 bytes. Levels are unsigned: the level of weight w is what the file
  * stores, Q8_0 plus 128, so that u8 x s8 dot products apply; `zero` is the level that means 0.
  *
- * The 32 inputs of a block are 8 groups of 4. A vector of 64 bytes holds, at byte 4 r + j, something
- * of input j of the group, of row r. With v[g] the levels of group g:
+ * The 32 inputs of a block are 8 groups of 4. A vector of 64 bytes holds, at byte 4 r + j,
+ * something of input j of the group, of row r. With v[g] the levels of group g:
  *     4 bits: 4 vectors, b[i] = v[i] | v[i + 4] << 4
  *     5 bits: 5 vectors, b[i] = v[i] | v[i + 4] >> 2 << 5; b[4] = sum of (v[i + 4] & 3) << 2 i
  *     6 bits: 6 vectors, b[3 h + j] = v[4 h + j] | (v[4 h + 3] >> 2 j & 3) << 6

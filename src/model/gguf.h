@@ -2,8 +2,8 @@
  *
  * After ew_gguf_open succeeded every string, array and tensor handed out lies inside the file, so
  * users need no bounds checks of their own; they still check values. All pointers are borrowed
- * until close. Limits are the constants in gguf_parse.c; errors name file, key or tensor, what was found
- * and what is allowed. Readers may share one from many threads. */
+ * until close. Limits are the constants in gguf_parse.c; errors name file, key or tensor, what was
+ * found and what is allowed. Readers may share one from many threads. */
 #ifndef EW_GGUF_H
 #define EW_GGUF_H
 
@@ -13,8 +13,19 @@
 struct ew_gguf;
 
 enum ew_gguf_kind {
-    EW_GGUF_U8, EW_GGUF_I8, EW_GGUF_U16, EW_GGUF_I16, EW_GGUF_U32, EW_GGUF_I32, EW_GGUF_F32,
-    EW_GGUF_BOOL, EW_GGUF_STRING, EW_GGUF_ARRAY, EW_GGUF_U64, EW_GGUF_I64, EW_GGUF_F64,
+    EW_GGUF_U8,
+    EW_GGUF_I8,
+    EW_GGUF_U16,
+    EW_GGUF_I16,
+    EW_GGUF_U32,
+    EW_GGUF_I32,
+    EW_GGUF_F32,
+    EW_GGUF_BOOL,
+    EW_GGUF_STRING,
+    EW_GGUF_ARRAY,
+    EW_GGUF_U64,
+    EW_GGUF_I64,
+    EW_GGUF_F64,
     EW_GGUF_KINDS
 };
 

@@ -1,4 +1,5 @@
-/* test_meter.c - modelled energy by phase, and meters that know nothing. */
+/* test_meter.c - modelled energy by phase (meter_model.c), and meters that know nothing
+ * (meter_null.c). */
 #include "meter/meter.h"
 
 #include <setjmp.h>

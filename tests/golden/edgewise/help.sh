@@ -1,0 +1,1 @@
+edgewise --help | head -n 6
