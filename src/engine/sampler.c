@@ -9,8 +9,8 @@
  * "likelier first, lower id on ties", as min-p does, so which of the two cuts first is all the
  * same.
  *
- * Weights come from ew_expf and sums run in double in a fixed order: no libm, the same choice on
- * every machine. Logits that are NaN or -infinity are never chosen; where there's nothing else,
+ * Weights come from the softmax kernel, which gives the same bits on every instruction set, and
+ * sums run in double in a fixed order: no libm, the same choice on every machine. Logits that are NaN or -infinity are never chosen; where there's nothing else,
  * token 0 is, and a +infinity wins outright. */
 #include "engine/sampler.h"
 
@@ -31,6 +31,9 @@ enum {
 #define PENALTY_MAX     100.0f /* far outside of what is of use; keeps sums finite */
 #define TEMPERATURE_MAX 100.0f /* nearly uniform already */
 #define LN2             0.693147f
+/* What is this many temperatures below the greatest weighs nothing in a float: e^-100. */
+#define NOTHING_BELOW 100.0f
+#define SCALE_MAX     1e30f /* of logits; a temperature below its inverse is as good as that */
 
 struct candidate {
     float value; /* adjusted logit; the key, with the lower id first among equals */
@@ -44,11 +47,18 @@ struct ew_sampler {
     struct ew_sampling how; /* how.bias points to bias below */
     struct ew_bias bias[BIASES_MAX];
     struct ew_rng draws, pivots; /* pivots: any input takes linear time, expected */
-    float *adjusted;             /* [vocab] logits after bias and penalties */
+    float *adjusted;             /* [vocab, padded] logits after bias and penalties; then weights */
     uint32_t *seen;              /* [vocab] occurrences; all 0 between calls */
     float *maxima;               /* [runs] */
     struct candidate *pool;      /* [vocab] */
+    void (*softmax)(float *s, int lo, int hi, int end, float scale, float softcap);
 };
+
+/* The softmax kernel works on whole pages of positions. */
+static int padded(int n)
+{
+    return (n + EW_PAGE - 1) / EW_PAGE * EW_PAGE;
+}
 
 int ew_sampler_open(struct ew_sampler **gives, uint32_t vocab, struct ew_err *err)
 {
@@ -60,7 +70,7 @@ int ew_sampler_open(struct ew_sampler **gives, uint32_t vocab, struct ew_err *er
         return ew_fail(err, EW_ENOMEM, "no memory for a sampler");
     s->vocab = vocab;
     s->runs = (int)((vocab + RUN - 1) / RUN);
-    s->adjusted = malloc(vocab * sizeof *s->adjusted);
+    s->adjusted = malloc((size_t)padded((int)vocab) * sizeof *s->adjusted);
     s->seen = calloc(vocab, sizeof *s->seen);
     s->maxima = malloc((size_t)s->runs * sizeof *s->maxima);
     s->pool = malloc(vocab * sizeof *s->pool);
@@ -68,6 +78,9 @@ int ew_sampler_open(struct ew_sampler **gives, uint32_t vocab, struct ew_err *er
         ew_sampler_close(&s);
         return ew_fail(err, EW_ENOMEM, "no memory to sample from %u tokens", vocab);
     }
+    struct ew_kernels kernels;
+    ew_kernels_select(&kernels, EW_ISA_COUNT - 1);
+    s->softmax = kernels.softmax;
     s->how = (struct ew_sampling){.top_p = 1, .repeat_penalty = 1};
     ew_rng_init(&s->draws, 0);
     ew_rng_init(&s->pivots, 0);
@@ -334,6 +347,41 @@ static float negligible_below(const struct ew_sampler *s, float max)
     return floor > -FLT_MAX ? floor : -FLT_MAX;
 }
 
+/* Turns values into probabilities; returns their sum, which is 1 but for rounding. */
+static double weigh(struct ew_sampler *s, size_t n, float max)
+{
+    float temperature = s->how.temperature, *w = s->adjusted;
+    float scale = temperature * SCALE_MAX > 1 ? 1 / temperature : SCALE_MAX;
+    float lowest = -NOTHING_BELOW / scale;
+    for (size_t i = 0; i < n; i++) {
+        float below = s->pool[i].value - max;
+        w[i] = below > lowest ? below : lowest;
+    }
+    s->softmax(w, 0, (int)n, padded((int)n), scale, 0);
+    double total = 0;
+    for (size_t i = 0; i < n; i++) {
+        s->pool[i].weight = w[i];
+        total += (double)w[i];
+    }
+    return total;
+}
+
+/* Keeps what weighs at least min_p of the heaviest; returns how many, and their sum in *total. */
+static size_t keep_heavy(struct candidate *c, size_t n, float min_p, double *total)
+{
+    float heaviest = 0;
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        heaviest = c[i].weight > heaviest ? c[i].weight : heaviest;
+    *total = 0;
+    for (size_t i = 0; i < n; i++)
+        if (c[i].weight >= min_p * heaviest) {
+            *total += (double)c[i].weight;
+            c[kept++] = c[i];
+        }
+    return kept;
+}
+
 /* Fills the pool with what top-k, top-p and min-p leave; returns how many (at least one) and what
  * they weigh together. */
 static size_t narrow(struct ew_sampler *s, const float *v, float max, double *total)
@@ -346,24 +394,12 @@ static size_t narrow(struct ew_sampler *s, const float *v, float max, double *to
     } else {
         n = collect(s, v, negligible_below(s, max));
     }
-    *total = 0;
-    for (size_t i = 0; i < n; i++) {
-        s->pool[i].weight = ew_expf((s->pool[i].value - max) / how->temperature);
-        *total += (double)s->pool[i].weight;
-    }
+    *total = weigh(s, n, max);
     if (how->top_p < 1)
         n = select_front(s, s->pool, n, (double)how->top_p * *total);
-    if (how->top_p >= 1 && how->min_p <= 0)
-        return n;
-    float least = how->min_p * ew_expf(0);
-    size_t kept = 0;
-    *total = 0;
-    for (size_t i = 0; i < n; i++)
-        if (s->pool[i].weight >= least) {
-            *total += (double)s->pool[i].weight;
-            s->pool[kept++] = s->pool[i];
-        }
-    return kept;
+    if (how->top_p < 1 || how->min_p > 0)
+        n = keep_heavy(s->pool, n, how->min_p, total);
+    return n;
 }
 
 static int32_t draw(struct ew_sampler *s, size_t n, double total)
