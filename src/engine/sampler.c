@@ -10,8 +10,9 @@
  * same.
  *
  * Weights come from the softmax kernel, which gives the same bits on every instruction set, and
- * sums run in double in a fixed order: no libm, the same choice on every machine. Logits that are NaN or -infinity are never chosen; where there's nothing else,
- * token 0 is, and a +infinity wins outright. */
+ * sums run in double in a fixed order: no libm, the same choice on every machine. Logits that are
+ * NaN or -infinity are never chosen; where there's nothing else, token 0 is, and a +infinity wins
+ * outright. */
 #include "engine/sampler.h"
 
 #include "base/rng.h"
