@@ -21,7 +21,7 @@ OPT_ubsan   := -O1 -fsanitize=undefined -fno-sanitize-recover=all -DEW_SANITIZED
 OPT_tsan    := -O1 -fsanitize=thread -DEW_SANITIZED
 OPT := $(or $(OPT_$(MODE)),$(error MODE is release, debug, asan, ubsan or tsan, not '$(MODE)'))
 CFLAGS   += -std=c17 -D_GNU_SOURCE $(OPT) -g -fno-omit-frame-pointer -ffp-contract=off $(WARN)
-CPPFLAGS += -Iinclude -Isrc -MMD -MP -DEW_VERSION='"$(VERSION)"'
+CPPFLAGS += -Iinclude -Isrc $(if $(filter tests/%,$<),-Itests) -MMD -MP -DEW_VERSION='"$(VERSION)"'
 LDFLAGS  += $(filter -fsanitize%,$(OPT)) -pthread
 
 # Nothing may fail here when gcc and pkg-config aren't there yet: `make deps` reads this file too.
