@@ -37,8 +37,10 @@ int ew_fail_in(struct ew_err *err, int code, const char *format, ...)
     va_start(args, format);
     int n = vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
-    if (n >= 0 && (size_t)n < sizeof err->text)
-        snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", was);
+    /* What doesn't fit is cut: the sentence in front is the one that names the file. */
+    if (n >= 0 && (size_t)n < sizeof err->text &&
+        snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", was) < 0)
+        err->text[n] = '\0';
     err->code = code;
     return code;
 }

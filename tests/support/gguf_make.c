@@ -35,9 +35,12 @@ static void add_string(struct ew_buf *buf, const void *data, size_t bytes)
     add(buf, data, bytes);
 }
 
+/* Room for one more: the capacity is the power of two from count on. */
 static void *grow(void *array, size_t count, size_t size)
 {
-    array = realloc(array, (count + 1) * size);
+    if (count & (count - 1))
+        return array;
+    array = realloc(array, (count ? 2 * count : 1) * size);
     if (!array)
         abort();
     return array;
