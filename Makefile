@@ -53,7 +53,7 @@ obj = $(patsubst %.c,$(B)/%.o,$(1))
 all: $(B)/edgewise $(B)/libedgewise.a
 
 $(B)/libedgewise.a: $(call obj,$(ENGINE_SRC))
-$(B)/libapp.a: $(call obj,$(APP_SRC))
+$(B)/libapp.a: $(call obj,$(APP_SRC)) $(B)/embedded.o
 $(B)/%.a:
 	@echo "  AR    $@"; rm -f $@; ar rcs $@ $^
 
@@ -61,6 +61,16 @@ $(B)/edgewise: $(call obj,src/main.c) $(B)/libapp.a $(B)/libedgewise.a
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(call obj,$(APP_SRC)): CPPFLAGS += $(NEED)$(shell pkg-config --cflags $(PKGS))
+
+# The data files travel inside the binary; the tool that makes C of them runs on this machine.
+HOSTCC ?= cc
+DATA   := $(sort $(wildcard data/*.yaml data/*.csv data/*/*.yaml))
+build/tools/embed: tools/embed.c
+	@mkdir -p $(@D); echo "  CC    $<"; $(HOSTCC) -O1 -o $@ $<
+$(B)/embedded.c: build/tools/embed $(DATA) $(wildcard data data/*/)
+	@mkdir -p $(@D); $< $(DATA) >$@.new && mv $@.new $@
+$(B)/embedded.o: $(B)/embedded.c
+	@echo "  CC    $<"; $(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D); echo "  CC    $<"

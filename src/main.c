@@ -18,7 +18,7 @@ struct command {
 
 /* In the order in which a newcomer meets them. */
 static const struct command commands[] = {
-    /* {"pull", ew_cmd_pull, "fetch a model of the catalog and verify it"}, */
+    {"pull", ew_cmd_pull, "fetch a model of the catalog and verify it"},
 
     /* {"run", ew_cmd_run, "chat with a model or complete a text in the terminal"}, */
 

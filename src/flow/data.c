@@ -1,0 +1,124 @@
+/* data.c - data files: from the binary, from disk, and YAML by schema with errors that have lines.
+ *
+ * libcyaml reports through a log callback: first what is wrong, then where, innermost first. The
+ * first of each makes our sentence. */
+#include "flow/data.h"
+
+#include "base/embed.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct ew_str ew_data_embedded(const char *name)
+{
+    for (const struct ew_embed *file = ew_embed_files; file->name; file++)
+        if (strcmp(file->name, name) == 0)
+            return (struct ew_str){file->data, file->bytes};
+    return (struct ew_str){NULL, 0};
+}
+
+int ew_data_read(const char *path, struct ew_buf *out, struct ew_err *err)
+{
+    FILE *in = fopen(path, "rb");
+    if (!in)
+        return ew_fail(err, errno == ENOENT ? EW_ENOTFOUND : EW_EIO, "%s: %s", path,
+                       strerror(errno));
+    char block[16384];
+    int rc = 0;
+    for (size_t n; rc == 0 && (n = fread(block, 1, sizeof block, in)) > 0;)
+        rc = out->bytes + n > EW_DATA_BYTES_MAX
+                 ? ew_fail(err, EW_ELIMIT, "%s is larger than %u bytes", path, EW_DATA_BYTES_MAX)
+                 : ew_buf_add(out, block, n, err);
+    if (rc == 0 && ferror(in))
+        rc = ew_fail(err, EW_EIO, "%s: %s", path, strerror(errno));
+    fclose(in);
+    return rc;
+}
+
+struct story {
+    char what[160];
+    unsigned long line;
+};
+
+static void listen(cyaml_log_t level, void *context, const char *format, va_list args)
+{
+    struct story *story = context;
+    char text[256];
+    (void)level;
+    vsnprintf(text, sizeof text, format, args);
+    text[strcspn(text, "\n")] = '\0';
+    const char *line = strstr(text, "line: ");
+    if (line && !story->line)
+        story->line = strtoul(line + strlen("line: "), NULL, 10);
+    const char *what = text;
+    while (*what == ' ')
+        what++;
+    if (strncmp(what, "Load: ", 6) == 0)
+        what += 6;
+    if (!story->what[0] && strncmp(what, "Backtrace", 9) != 0 && strncmp(what, "in ", 3) != 0)
+        snprintf(story->what, sizeof story->what, "%.150s", what);
+}
+
+static cyaml_config_t config(struct story *story)
+{
+    return (cyaml_config_t){
+        .log_fn = listen,
+        .log_ctx = story,
+        .mem_fn = cyaml_mem,
+        .log_level = CYAML_LOG_ERROR,
+        .flags = CYAML_CFG_NO_ALIAS, /* aliases can make a small file large */
+    };
+}
+
+int ew_data_yaml_list(struct ew_str text, const char *name, const cyaml_schema_value_t *schema,
+                      void **gives, unsigned *count, struct ew_err *err)
+{
+    struct story story = {0};
+    cyaml_config_t how = config(&story);
+    *gives = NULL;
+    cyaml_err_t rc =
+        cyaml_load_data((const uint8_t *)text.data, text.bytes, &how, schema, gives, count);
+    if (rc == CYAML_OK)
+        return *gives ? 0 : ew_fail(err, EW_EFORMAT, "%s is empty", name);
+    *gives = NULL;
+    return ew_fail(err, EW_EFORMAT, "%s:%lu: %s", name, story.line,
+                   story.what[0] ? story.what : cyaml_strerror(rc));
+}
+
+int ew_data_yaml(struct ew_str text, const char *name, const cyaml_schema_value_t *schema,
+                 void **gives, struct ew_err *err)
+{
+    return ew_data_yaml_list(text, name, schema, gives, NULL, err);
+}
+
+void ew_data_free(const cyaml_schema_value_t *schema, void *data, unsigned count)
+{
+    struct story story = {0};
+    cyaml_config_t how = config(&story);
+    if (data)
+        cyaml_free(&how, schema, data, count);
+}
+
+size_t ew_data_line(struct ew_str text, const char *what)
+{
+    const char *at = memmem(text.data, text.bytes, what, strlen(what));
+    size_t line = at ? 1 : 0;
+    for (const char *c = text.data; at && c < at; c++)
+        line += *c == '\n';
+    return line;
+}
+
+bool ew_data_user_path(const char *name, char *path, size_t size)
+{
+    const char *base = getenv("XDG_CONFIG_HOME"), *below = "";
+    if (!base || !*base) {
+        base = getenv("HOME");
+        below = "/.config";
+    }
+    if (!base || !*base)
+        return false;
+    int n = snprintf(path, size, "%s%s/edgewise/%s", base, below, name);
+    return n > 0 && (size_t)n < size;
+}

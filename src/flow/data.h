@@ -1,0 +1,34 @@
+/* data.h - reading the data files: those inside the binary and those of the user.
+ *
+ * YAML is read by schema (libcyaml): an unknown key, a missing field or a wrong type is an error
+ * that names the file and the line. */
+#ifndef EW_DATA_H
+#define EW_DATA_H
+
+#include "base/buf.h"
+
+#include <cyaml/cyaml.h>
+
+/* No data file of ours is near it, and parsing stays instant. */
+#define EW_DATA_BYTES_MAX (4u << 20)
+
+/* An embedded file's text by its name ("data/prices.csv"); .data NULL where there is none. */
+struct ew_str ew_data_embedded(const char *name);
+/* A file's bytes; EW_ENOTFOUND when there is none, EW_ELIMIT above EW_DATA_BYTES_MAX. */
+int ew_data_read(const char *path, struct ew_buf *out, struct ew_err *err);
+/* Text -> the schema's struct; the caller gives it back to ew_data_free with the same schema.
+ * `name` is what errors call the file. */
+int ew_data_yaml(struct ew_str text, const char *name, const cyaml_schema_value_t *schema,
+                 void **gives, struct ew_err *err);
+/* A sequence on top: its entries and their number. */
+int ew_data_yaml_list(struct ew_str text, const char *name, const cyaml_schema_value_t *schema,
+                      void **gives, unsigned *count, struct ew_err *err);
+void ew_data_free(const cyaml_schema_value_t *schema, void *data, unsigned count);
+
+/* 1-based line on which `what` is first found; 0: nowhere. For checks that follow the schema's. */
+size_t ew_data_line(struct ew_str text, const char *what);
+
+/* $XDG_CONFIG_HOME/edgewise/<name>, or ~/.config/edgewise/<name>; false where neither is set. */
+bool ew_data_user_path(const char *name, char *path, size_t size);
+
+#endif
