@@ -78,7 +78,8 @@ static bool is_pulled(const char *dir, const struct ew_catalog_model *model, cha
 {
     struct stat st;
     int n = snprintf(path, size, "%s/%s.gguf", dir, model->name);
-    return n > 0 && (size_t)n < size && stat(path, &st) == 0 && (uint64_t)st.st_size == model->bytes;
+    return n > 0 && (size_t)n < size && stat(path, &st) == 0 &&
+           (uint64_t)st.st_size == model->bytes;
 }
 
 static json_t *model_json(const struct ew_catalog_model *model, const char *path)
