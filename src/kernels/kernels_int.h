@@ -15,6 +15,8 @@ void ew_float_init_c(struct ew_kernels *kernels);
 #if defined(__x86_64__)
 void ew_gemm_init_avx2(struct ew_kernels *kernels);
 void ew_gemm_init_avx512vnni(struct ew_kernels *kernels);
+void ew_gemm_floats_init_avx2(struct ew_kernels *kernels);       /* called by ew_gemm_init_avx2 */
+void ew_gemm_floats_init_avx512vnni(struct ew_kernels *kernels); /* likewise */
 void ew_float_init_avx2(struct ew_kernels *kernels);
 void ew_float_init_avx512vnni(struct ew_kernels *kernels);
 void ew_attn_init_avx2(struct ew_kernels *kernels);       /* called by ew_float_init_avx2 */

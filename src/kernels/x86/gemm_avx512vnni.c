@@ -263,4 +263,5 @@ void ew_gemm_init_avx512vnni(struct ew_kernels *kernels)
     for (int type = 0; type < EW_TYPE_COUNT; type++)
         if (products[type][1])
             kernels->gemm[type] = gemm;
+    ew_gemm_floats_init_avx512vnni(kernels);
 }
