@@ -1,0 +1,268 @@
+/* jsonw.c - commas, indentation, escapes and numbers of JSON (RFC 8259). */
+#include "base/jsonw.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void ew_jsonw_init(struct ew_jsonw *json, struct ew_buf *out, enum ew_jsonw_style style)
+{
+    *json = (struct ew_jsonw){.out = out, .style = style};
+}
+
+static void put(struct ew_jsonw *json, const char *data, size_t bytes)
+{
+    if (!json->err.code)
+        (void)ew_buf_add(json->out, data, bytes, &json->err);
+}
+
+static void put_text(struct ew_jsonw *json, const char *text)
+{
+    put(json, text, strlen(text));
+}
+
+static void new_line(struct ew_jsonw *json, int depth)
+{
+    put_text(json, "\n");
+    for (int i = 0; i < depth; i++)
+        put_text(json, "  ");
+}
+
+/* What stands between the value before and one that comes now. */
+static void separate(struct ew_jsonw *json, bool opens)
+{
+    if (json->after_key) {
+        json->after_key = false;
+        return;
+    }
+    bool filled = json->level[json->depth].filled, pretty = json->style == EW_JSONW_PRETTY;
+    bool object = json->level[json->depth].object;
+    EW_ASSERT(json->depth > 0 || !filled); /* one value on top */
+    json->level[json->depth].filled = true;
+    if (filled)
+        put_text(json, ",");
+    if (json->depth == 0 || !pretty)
+        return;
+    if (object || opens || json->level[json->depth].broken) {
+        json->level[json->depth].broken = true;
+        new_line(json, json->depth);
+    } else if (filled) {
+        put_text(json, " ");
+    }
+}
+
+static void value_starts(struct ew_jsonw *json, bool opens)
+{
+    EW_ASSERT(json->after_key || !json->level[json->depth].object); /* objects need keys */
+    separate(json, opens);
+}
+
+static void open_level(struct ew_jsonw *json, bool object)
+{
+    value_starts(json, true);
+    EW_ASSERT(json->depth < EW_JSONW_DEPTH_MAX);
+    json->depth++;
+    json->level[json->depth].object = object;
+    json->level[json->depth].filled = json->level[json->depth].broken = false;
+    put_text(json, object ? "{" : "[");
+}
+
+void ew_jsonw_object(struct ew_jsonw *json)
+{
+    open_level(json, true);
+}
+
+void ew_jsonw_array(struct ew_jsonw *json)
+{
+    open_level(json, false);
+}
+
+void ew_jsonw_end(struct ew_jsonw *json)
+{
+    EW_ASSERT(json->depth > 0 && !json->after_key);
+    bool object = json->level[json->depth].object, broken = json->level[json->depth].broken;
+    json->depth--;
+    if (broken)
+        new_line(json, json->depth);
+    put_text(json, object ? "}" : "]");
+}
+
+int ew_jsonw_finish(struct ew_jsonw *json, struct ew_err *err)
+{
+    EW_ASSERT(json->depth == 0 && !json->after_key);
+    put_text(json, "\n");
+    if (json->err.code && err)
+        *err = json->err;
+    return json->err.code;
+}
+
+/* Length of the valid UTF-8 character at `at`; 0 when there is none (the Unicode standard's table
+ * 3-7: no overlong forms, no surrogates, nothing above U+10FFFF). */
+static size_t utf8_character(const unsigned char *at, size_t bytes)
+{
+    if (at[0] < 0x80)
+        return 1;
+    size_t n = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
+    if (at[0] < 0xc2 || at[0] > 0xf4 || bytes < n)
+        return 0;
+    unsigned char low = at[0] == 0xe0 ? 0xa0 : at[0] == 0xf0 ? 0x90 : 0x80;
+    unsigned char high = at[0] == 0xed ? 0x9f : at[0] == 0xf4 ? 0x8f : 0xbf;
+    if (at[1] < low || at[1] > high)
+        return 0;
+    for (size_t i = 2; i < n; i++)
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+    return n;
+}
+
+static const char *escape_of(unsigned char c, char *room, size_t max)
+{
+    switch (c) {
+    case '"':
+        return "\\\"";
+    case '\\':
+        return "\\\\";
+    case '\n':
+        return "\\n";
+    case '\r':
+        return "\\r";
+    case '\t':
+        return "\\t";
+    default:
+        snprintf(room, max, "\\u%04x", c);
+        return room;
+    }
+}
+
+static void quote(struct ew_jsonw *json, const char *data, size_t bytes)
+{
+    size_t from = 0; /* what is fine as it is goes out in one piece */
+    put_text(json, "\"");
+    for (size_t i = 0; i < bytes;) {
+        unsigned char c = (unsigned char)data[i];
+        size_t n = utf8_character((const unsigned char *)data + i, bytes - i);
+        if (n && c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) {
+            i += n;
+            continue;
+        }
+        char room[8];
+        put(json, data + from, i - from);
+        put_text(json, n ? escape_of(c, room, sizeof room) : "\xef\xbf\xbd");
+        from = ++i;
+    }
+    put(json, data + from, bytes - from);
+    put_text(json, "\"");
+}
+
+void ew_jsonw_key(struct ew_jsonw *json, const char *key)
+{
+    EW_ASSERT(json->level[json->depth].object && !json->after_key);
+    separate(json, false);
+    quote(json, key, strlen(key));
+    put_text(json, json->style == EW_JSONW_PRETTY ? ": " : ":");
+    json->after_key = true;
+}
+
+void ew_jsonw_str(struct ew_jsonw *json, struct ew_str text)
+{
+    value_starts(json, false);
+    quote(json, text.data, text.bytes);
+}
+
+void ew_jsonw_text(struct ew_jsonw *json, const char *text)
+{
+    if (text)
+        ew_jsonw_str(json, (struct ew_str){text, strlen(text)});
+    else
+        ew_jsonw_null(json);
+}
+
+void ew_jsonw_raw(struct ew_jsonw *json, struct ew_str value)
+{
+    value_starts(json, false);
+    put(json, value.data, value.bytes);
+}
+
+static void plain(struct ew_jsonw *json, const char *text)
+{
+    ew_jsonw_raw(json, (struct ew_str){text, strlen(text)});
+}
+
+void ew_jsonw_int(struct ew_jsonw *json, int64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    plain(json, text);
+}
+
+void ew_jsonw_u64(struct ew_jsonw *json, uint64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)value);
+    plain(json, text);
+}
+
+void ew_jsonw_bool(struct ew_jsonw *json, bool value)
+{
+    plain(json, value ? "true" : "false");
+}
+
+void ew_jsonw_null(struct ew_jsonw *json)
+{
+    plain(json, "null");
+}
+
+void ew_jsonw_digits(struct ew_jsonw *json, double value, int digits)
+{
+    char text[40];
+    EW_ASSERT(digits >= 1 && digits <= 17);
+    snprintf(text, sizeof text, "%.*g", digits, value);
+    plain(json, isfinite(value) ? text : "null");
+}
+
+void ew_jsonw_real(struct ew_jsonw *json, double value)
+{
+    char text[40];
+    int digits = 15; /* every decimal of 15 digits survives; 17 always suffice for a double */
+    do
+        snprintf(text, sizeof text, "%.*g", digits, value);
+    while (strtod(text, NULL) != value && ++digits <= 17 && isfinite(value));
+    plain(json, isfinite(value) ? text : "null");
+}
+
+void ew_jsonw_put_text(struct ew_jsonw *json, const char *key, const char *text)
+{
+    ew_jsonw_key(json, key);
+    ew_jsonw_text(json, text);
+}
+
+void ew_jsonw_put_int(struct ew_jsonw *json, const char *key, int64_t value)
+{
+    ew_jsonw_key(json, key);
+    ew_jsonw_int(json, value);
+}
+
+void ew_jsonw_put_u64(struct ew_jsonw *json, const char *key, uint64_t value)
+{
+    ew_jsonw_key(json, key);
+    ew_jsonw_u64(json, value);
+}
+
+void ew_jsonw_put_bool(struct ew_jsonw *json, const char *key, bool value)
+{
+    ew_jsonw_key(json, key);
+    ew_jsonw_bool(json, value);
+}
+
+void ew_jsonw_put_real(struct ew_jsonw *json, const char *key, double value)
+{
+    ew_jsonw_key(json, key);
+    ew_jsonw_real(json, value);
+}
+
+void ew_jsonw_put_digits(struct ew_jsonw *json, const char *key, double value, int digits)
+{
+    ew_jsonw_key(json, key);
+    ew_jsonw_digits(json, value, digits);
+}
