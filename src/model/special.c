@@ -42,9 +42,8 @@ static int reserve(struct ew_special *special, size_t nodes, struct ew_err *err)
     size_t capacity = special->capacity ? special->capacity : 1024;
     while (capacity < need)
         capacity *= 2;
-    void *grown = capacity > INT32_MAX
-                      ? NULL
-                      : realloc(special->nodes, capacity * sizeof *special->nodes);
+    void *grown =
+        capacity > INT32_MAX ? NULL : realloc(special->nodes, capacity * sizeof *special->nodes);
     if (!grown)
         return ew_fail(err, EW_ENOMEM, "no memory for special tokens of %zu bytes", need);
     special->nodes = grown;

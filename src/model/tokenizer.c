@@ -57,8 +57,7 @@ static size_t behind_special(const struct ew_tokenizer *t, struct ew_str text, s
 
 static int encode_text(struct encoding *e, struct ew_str text, unsigned flags, struct ew_err *err)
 {
-    enum ew_special_kind kind =
-        flags & EW_TOKENIZE_SPECIAL ? EW_SPECIAL_ASKED : EW_SPECIAL_ALWAYS;
+    enum ew_special_kind kind = flags & EW_TOKENIZE_SPECIAL ? EW_SPECIAL_ASKED : EW_SPECIAL_ALWAYS;
     int code = ew_special_find(&e->tokenizer->special, text, kind, &e->matches, err);
     size_t at = 0;
     e->after_special = true;
@@ -104,8 +103,8 @@ int ew_tokenizer_encode(const struct ew_tokenizer *tokenizer, const char *text, 
         return code;
     *count = e.out.count;
     if (e.out.count > capacity)
-        return ew_fail(err, EW_ELIMIT, "the text is %zu tokens, there is room for %zu",
-                       e.out.count, capacity);
+        return ew_fail(err, EW_ELIMIT, "the text is %zu tokens, there is room for %zu", e.out.count,
+                       capacity);
     return 0;
 }
 

@@ -3,7 +3,9 @@
  * Two families: byte-level BPE ("gpt2" files, bpe.c) and SentencePiece ("llama" files, spm.c);
  * tokenizer.c holds the vocabulary, the special tokens and the door. Read-only once open: threads
  * share one. Encode is O(n log n); ew_tokenizer_encode allocates its working memory and frees it.
- * Invalid UTF-8 in the text: each maximal invalid run becomes U+FFFD, as most readers do. */
+ * Invalid UTF-8 in the text is replaced by U+FFFD as base/utf8.h says, which is also what
+ * Python's bytes.decode("utf-8", "replace") does. A word given twice, arrays of the wrong kind or
+ * length, ids beyond the vocabulary and merges that make no word are refused. */
 #ifndef EW_TOKENIZER_H
 #define EW_TOKENIZER_H
 

@@ -55,17 +55,38 @@ static int read_id(const struct ew_tokenizer *t, const struct ew_gguf *gguf, con
 /* Names by which model families call the end of a turn or of a text, and what code models write
  * when they begin the next file. As published with the models, and as other engines treat them. */
 static const char *const end_names[] = {
-    "<|im_end|>", "<end_of_turn>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<|endoftext|>",
-    "<|end_of_text|>", "</s>", "<eos>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<end_of_utterance>",
-    "<|return|>", "<|call|>", "<turn|>", "<\xEF\xBD\x9C" "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>",
-    "<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<|repo_name|>", "<|fim_repo|>", "<reponame>",
+    "<|im_end|>",
+    "<end_of_turn>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|end|>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "</s>",
+    "<eos>",
+    "<EOT>",
+    "_<EOT>",
+    "[EOT]",
+    "[EOS]",
+    "<end_of_utterance>",
+    "<|return|>",
+    "<|call|>",
+    "<turn|>",
+    "<\xEF\xBD\x9C"
+    "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>",
+    "<|fim_pad|>",
+    "<fim-pad>",
+    "<fim_pad>",
+    "<|repo_name|>",
+    "<|fim_repo|>",
+    "<reponame>",
     "<|file_sep|>",
 };
 
 /* Names of tokens that some files don't mark as control tokens, though they are. */
 static const char *const control_names[] = {
-    "<|fim_prefix|>", "<fim-prefix>", "<fim_prefix>", "<|fim_suffix|>", "<fim-suffix>",
-    "<fim_suffix>", "<|fim_middle|>", "<fim-middle>", "<fim_middle>",
+    "<|fim_prefix|>", "<fim-prefix>",   "<fim_prefix>", "<|fim_suffix|>", "<fim-suffix>",
+    "<fim_suffix>",   "<|fim_middle|>", "<fim-middle>", "<fim_middle>",
 };
 
 static void add_end(struct ew_tokenizer *t, int32_t id)
@@ -85,7 +106,8 @@ static bool is_named(const struct ew_tokenizer *t, int32_t id, const char *const
 /* A name in the vocabulary of a gemma is an HTML tag and no end: only a control token ends. */
 static int read_ends(struct ew_tokenizer *t, const struct ew_gguf *gguf, struct ew_err *err)
 {
-    static const char *const keys[] = {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"};
+    static const char *const keys[] = {"tokenizer.ggml.eot_token_id",
+                                       "tokenizer.ggml.eom_token_id"};
     add_end(t, t->eos);
     for (size_t i = 0; i < EW_COUNT(keys); i++) {
         int32_t id;
@@ -121,8 +143,8 @@ static int read_special(struct ew_tokenizer *t, struct ew_err *err)
     }
     /* Marked as normal, but known to be more. */
     for (size_t i = 0; !code && i < EW_COUNT(end_names) + EW_COUNT(control_names); i++) {
-        const char *name = i < EW_COUNT(end_names) ? end_names[i]
-                                                   : control_names[i - EW_COUNT(end_names)];
+        const char *name =
+            i < EW_COUNT(end_names) ? end_names[i] : control_names[i - EW_COUNT(end_names)];
         int32_t id = ew_vocab_find(&t->vocab, name, strlen(name));
         if (id >= 0 && t->kinds[id] != EW_TOKEN_CONTROL && t->kinds[id] != EW_TOKEN_USER)
             code = ew_special_add(&t->special, (uint32_t)id, EW_SPECIAL_ASKED, err);

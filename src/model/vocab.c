@@ -85,7 +85,8 @@ int ew_vocab_init(struct ew_vocab *vocab, const struct ew_gguf *gguf, const char
     if (code == 0 || array.count == 0)
         return ew_fail(err, EW_EFORMAT, "key %s %s", key, code ? "is empty" : "is missing");
     vocab->text = (const char *)array.data;
-    code = ew_vocab_words(&array, key, EW_VOCAB_WORD_BYTES_MAX, &vocab->words, &vocab->longest, err);
+    code =
+        ew_vocab_words(&array, key, EW_VOCAB_WORD_BYTES_MAX, &vocab->words, &vocab->longest, err);
     if (code)
         return code;
     vocab->count = (uint32_t)array.count;

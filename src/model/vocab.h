@@ -10,7 +10,7 @@
 
 /* Limits. Slots hold an id and 12 bits of the hash in 32 bits, which bounds the number of words;
  * the largest vocabulary known to us has 262,144. The longest known words are of 512 bytes. */
-#define EW_VOCAB_WORDS_MAX ((1u << 20) - 2)
+#define EW_VOCAB_WORDS_MAX      ((1u << 20) - 2)
 #define EW_VOCAB_WORD_BYTES_MAX 4096
 
 /* hash(ab) = hash(a) * step^|b| + hash(b): merging two pieces of text needs no second look at their
