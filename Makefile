@@ -95,6 +95,8 @@ check-now: all $(TESTS) $(KCHECK) build/tools/tidy
 	@MODE=$(MODE) CC="$(CC)" JOBS=$(JOBS) tests/run.sh $(B) $(TESTS) $(KCHECK)
 bless: all
 	@MODE=$(MODE) tests/run.sh --bless $(B)
+badfiles: $(B)/tests/unit/test_bad_files
+	$< --table >docs/BAD_FILES.md.new && mv docs/BAD_FILES.md.new docs/BAD_FILES.md
 kcheck: $(KCHECK)
 	$(KCHECK)
 kbench: $(KCHECK)
@@ -143,9 +145,10 @@ help:
 	@echo "make kcheck     kernels of every instruction set against the reference; kbench: their speed"
 	@echo "make tidy       layers, lengths, banned calls, formatting;  make fmt: format"
 	@echo "make bless      rewrite the golden files from what the program says now"
+	@echo "make badfiles   rewrite docs/BAD_FILES.md from what bad files are told now"
 	@echo "make peers      speed beside llama.cpp on the same files"
 	@echo "make install    PREFIX=$(PREFIX), DESTDIR=;  make uninstall, make clean"
 
-.PHONY: all check check-now bless kcheck kbench tidy fmt deps demo peers install uninstall clean help
+.PHONY: all check check-now bless badfiles kcheck kbench tidy fmt deps demo peers install uninstall clean help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

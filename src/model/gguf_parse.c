@@ -240,10 +240,12 @@ static int index_names(struct cursor *c, struct ew_gguf_index *index, const void
 
 static int parse_magic(struct cursor *c)
 {
-    if (left(c) < 4 || memcmp(c->data, "GGUF", 4) != 0) {
+    static const char magic[4] = {'G', 'G', 'U', 'F'};
+    size_t have = left(c) < sizeof magic ? (size_t)left(c) : sizeof magic;
+    if (memcmp(c->data, magic, have) != 0) {
         const char *like = ew_sniff_describe(c->data, left(c) < SNIFFED ? left(c) : SNIFFED);
         uint8_t m[4] = {0};
-        memcpy(m, c->data, left(c) < 4 ? left(c) : 4);
+        memcpy(m, c->data, have);
         return ew_fail(c->err, EW_EFORMAT,
                        "not a GGUF file: starts with %02x %02x %02x %02x, not \"GGUF\"%s%s", m[0],
                        m[1], m[2], m[3], like ? "; it looks like " : "", like ? like : "");

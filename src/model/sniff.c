@@ -35,12 +35,12 @@ static const struct magic magics[] = {
     M("version https://git-lfs", "a Git LFS pointer: the file it stands for wasn't fetched "
                                  "(git lfs pull)"),
     M("version https://hawser", "an old Git LFS pointer: the file it stands for wasn't fetched"),
-    M("\x1f\x8b", "gzip-compressed; decompress it first"),
-    M("\x28\xb5\x2f\xfd", "zstd-compressed; decompress it first"),
+    M("\x1f\x8b", "something gzip-compressed; decompress it first"),
+    M("\x28\xb5\x2f\xfd", "something zstd-compressed; decompress it first"),
     M("\xfd"
       "7zXZ",
-      "xz-compressed; decompress it first"),
-    M("BZh", "bzip2-compressed; decompress it first"),
+      "something xz-compressed; decompress it first"),
+    M("BZh", "something bzip2-compressed; decompress it first"),
     M("7z\xbc\xaf", "a 7-Zip archive; unpack it first"),
     M("\x89HDF", "an HDF5 file (Keras or TensorFlow weights); convert it to GGUF"),
     M("\x93NUMPY", "a NumPy array, not a model"),
@@ -120,6 +120,6 @@ const char *ew_sniff_describe(const uint8_t *data, size_t bytes)
     while (zeros < bytes && zeros < TEXT_LOOKED_AT && data[zeros] == 0)
         zeros++;
     if (zeros && (zeros == bytes || zeros == TEXT_LOOKED_AT))
-        return "zeros at its start: probably an unfinished download";
+        return "an unfinished download: it starts with zeros";
     return sniff_text(data, bytes);
 }
