@@ -94,7 +94,7 @@ struct ew_kernels {
                           const uint16_t *const *k_pages, int page0, int page1);
     /* s[p] = exp(scale * s[p] - max) / sum for p in [lo, hi), 0 elsewhere in [0, end), end a
      * multiple of EW_PAGE. softcap > 0: scale * s goes through cap * tanh(. / cap) first. The sum
-     * runs in 16 lanes (p % 16), then as a tree. lo < hi. */
+     * runs in 16 lanes (p % 16), then as a tree. lo < hi, scale > 0. */
     void (*softmax)(float *s, int lo, int hi, int end, float scale, float softcap);
     /* out[i][d] = sum over positions of s[i][p] * V[p][d], d in [d0, d1) (multiples of 8), pages
      * [page0, page1), fused, in ascending p. */

@@ -61,8 +61,11 @@ void ew_attend_mix_c(float *const *out, const float *const *s, int rows, int dim
 #define EW_TANH_T3    0.020635819f
 #define EW_TANH_T4    (-0.0057011857f)
 /* gelu(g) = g * sigmoid(2u), 2u = g * (A + B g^2): see ref_act.c */
-#define EW_GELU_A   1.59576912f
-#define EW_GELU_B   0.0713548163f
+#define EW_GELU_A 1.59576912f
+#define EW_GELU_B 0.0713548163f
+/* Limits of exp's argument inside the gates: beyond them sigmoid is 0 or 1 to a float. */
+#define EW_GATE_MIN (-87.0f)
+#define EW_GATE_MAX 88.0f
 #define EW_HALF_MAX 65504.0f
 
 static inline uint32_t ew_bits_of(float f)

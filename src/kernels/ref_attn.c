@@ -48,14 +48,15 @@ void ew_softmax_c(float *s, int lo, int hi, int end, float scale, float softcap)
     float lane[16] = {0};
 
     for (int p = lo; p < hi; p++) {
-        float v = scale * s[p];
         if (softcap > 0)
-            v = softcap * ew_tanhf(v / softcap);
-        s[p] = v;
-        max = v > max ? v : max;
+            s[p] = softcap * ew_tanhf(scale * s[p] / softcap);
+        max = s[p] > max ? s[p] : max;
     }
+    if (softcap > 0)
+        scale = 1;
+    float minus = -(scale * max); /* scaling keeps the order: the largest stays the largest */
     for (int p = lo; p < hi; p++) {
-        s[p] = ew_expf(s[p] - max);
+        s[p] = ew_expf(fmaf(scale, s[p], minus));
         lane[p % 16] += s[p];
     }
     for (int half = 8; half > 0; half /= 2)

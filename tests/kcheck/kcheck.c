@@ -18,7 +18,7 @@
 
 #include "base/clock.h"
 
-static const struct kc_suite *const suites[] = {&kc_suite_gemm};
+static const struct kc_suite *const suites[] = {&kc_suite_gemm, &kc_suite_float, &kc_suite_attn};
 
 enum {
     BUFFERS_MAX = 64,    /* alive in one test */

@@ -41,7 +41,7 @@ struct kc_suite {
 };
 
 /* One per check_*.c; listed in kcheck.c. */
-extern const struct kc_suite kc_suite_gemm;
+extern const struct kc_suite kc_suite_gemm, kc_suite_float, kc_suite_attn;
 
 /* Says what went wrong; the first few of a test are printed. */
 void kc_fail(struct kc *kc, const char *format, ...) __attribute__((format(printf, 2, 3)));
