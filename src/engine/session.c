@@ -22,6 +22,11 @@ struct ew_session {
     atomic_bool cancel;
 };
 
+struct ew_sampling ew_sampling_default(void)
+{
+    return (struct ew_sampling){.top_p = 1.0f, .repeat_penalty = 1.0f, .penalty_last = -1};
+}
+
 int ew_session_open(struct ew_session **gives, struct ew_model *model,
                     const struct ew_session_params *params, struct ew_err *err)
 {
