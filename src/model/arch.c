@@ -87,9 +87,9 @@ static int read_kind(struct ew_arch *arch, const struct ew_gguf *gguf, struct ew
             return 0;
         }
     return ew_fail(err, EW_EUNSUPPORTED,
-                   "%s: architecture \"%.*s\" is not supported; llama, qwen2, qwen3, gemma2, "
+                   "%s: architecture %s is not supported; llama, qwen2, qwen3, gemma2, "
                    "gemma3 and phi3 are",
-                   ew_gguf_path(gguf), (int)(name.bytes < 40 ? name.bytes : 40), name.data);
+                   ew_gguf_path(gguf), ew_gguf_show(name).text);
 }
 
 static int read_vocab(struct ew_arch *arch, const struct ew_gguf *gguf, struct ew_err *err)
@@ -267,9 +267,8 @@ static int read_scaling(const struct ew_arch *arch, const struct ew_gguf *gguf, 
         s->factor = 1.0f;
     else if (!s->yarn && !ew_str_is(type, "linear") && !ew_str_is(type, "longrope"))
         return ew_fail(err, EW_EUNSUPPORTED,
-                       "%s: %s \"%.*s\" is not supported; none, linear, yarn and longrope are",
-                       ew_gguf_path(gguf), key, (int)(type.bytes < 40 ? type.bytes : 40),
-                       type.data);
+                       "%s: %s %s is not supported; none, linear, yarn and longrope are",
+                       ew_gguf_path(gguf), key, ew_gguf_show(type).text);
     return 0;
 }
 

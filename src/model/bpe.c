@@ -77,8 +77,8 @@ static int add_merge(struct ew_bpe *bpe, uint32_t index, int32_t *made, struct e
     }
     if (!fits || *made < 0)
         return ew_fail(err, EW_EFORMAT,
-                       "key %s, entry %u (\"%.*s\") makes a word that the vocabulary lacks", key,
-                       index, (int)(rule.bytes < 64 ? rule.bytes : 64), rule.data);
+                       "key %s, entry %u (%s) makes a word that the vocabulary lacks", key, index,
+                       ew_gguf_show(rule).text);
     struct ew_probe first = ew_table_find(&bpe->table, pair_hash(hash, left.bytes));
     for (struct ew_probe p = first; ew_table_next(&bpe->table, &p);)
         if (bpe->merges[p.id].bytes == rule.bytes &&

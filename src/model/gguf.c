@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -28,9 +29,15 @@ enum { PATH_SHOWN = 80 };
 
 static int fail_file(const struct ew_gguf *gguf, int code, struct ew_err *err)
 {
+    return ew_fail_in(err, code, "%s", gguf->label);
+}
+
+static void make_label(struct ew_gguf *gguf)
+{
     size_t n = strlen(gguf->path);
     bool cut = n > PATH_SHOWN;
-    return ew_fail_in(err, code, "%s%s", cut ? "…" : "", gguf->path + (cut ? n - PATH_SHOWN : 0));
+    snprintf(gguf->label, sizeof gguf->label, "%s%s", cut ? "…" : "",
+             gguf->path + (cut ? n - PATH_SHOWN : 0));
 }
 
 static const char *irregular(mode_t mode)
@@ -91,6 +98,7 @@ int ew_gguf_open(struct ew_gguf **gives, const char *path, struct ew_err *err)
         ew_gguf_close(&gguf);
         return ew_fail(err, EW_ENOMEM, "no memory to open %s", path);
     }
+    make_label(gguf);
     int code = map_file(gguf, err);
     if (!code)
         code = ew_gguf_parse(gguf, err);
@@ -131,7 +139,7 @@ int ew_gguf_intact(const struct ew_gguf *gguf, struct ew_err *err)
 
 const char *ew_gguf_path(const struct ew_gguf *gguf)
 {
-    return gguf->path;
+    return gguf->label;
 }
 
 uint64_t ew_gguf_bytes(const struct ew_gguf *gguf)

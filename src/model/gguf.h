@@ -46,7 +46,13 @@ struct ew_gguf_array {
 
 int ew_gguf_open(struct ew_gguf **gives, const char *path, struct ew_err *err);
 void ew_gguf_close(struct ew_gguf **gguf);
+/* The path as errors show it: of a long one, its end. */
 const char *ew_gguf_path(const struct ew_gguf *gguf);
+/* Text from the file made fit for an error: cut, in quotes, unprintable bytes as '?'. */
+struct ew_gguf_shown {
+    char text[72];
+};
+struct ew_gguf_shown ew_gguf_show(struct ew_str text);
 uint64_t ew_gguf_bytes(const struct ew_gguf *gguf);
 /* EW_EIO when the file is now shorter than at open: reading beyond its end would raise SIGBUS. The
  * loader asks before it reads a tensor. */

@@ -21,6 +21,7 @@ struct ew_gguf_index {
 
 struct ew_gguf {
     char *path;          /* owned */
+    char label[96];      /* the path in errors */
     int fd;              /* stays open, so that a shrunken file can be noticed */
     const uint8_t *data; /* the mapping */
     uint64_t bytes;
@@ -38,11 +39,5 @@ const struct ew_gguf_pair *ew_gguf_find(const struct ew_gguf *gguf, const char *
 const char *ew_gguf_kind_name(enum ew_gguf_kind kind);
 /* Bytes of one value; 0 for strings and arrays. */
 size_t ew_gguf_kind_bytes(enum ew_gguf_kind kind);
-
-/* A name from the file made fit for an error: cut, in quotes, unprintable bytes as '?'. */
-struct ew_gguf_shown {
-    char text[72];
-};
-struct ew_gguf_shown ew_gguf_show(struct ew_str name);
 
 #endif

@@ -72,17 +72,17 @@ size_t ew_gguf_kind_bytes(enum ew_gguf_kind kind)
     return kinds[kind].bytes;
 }
 
-struct ew_gguf_shown ew_gguf_show(struct ew_str name)
+struct ew_gguf_shown ew_gguf_show(struct ew_str text)
 {
     struct ew_gguf_shown shown;
     size_t most = sizeof shown.text - 6; /* quotes, "…" and NUL */
-    size_t n = name.bytes < most ? name.bytes : most, at = 0;
+    size_t n = text.bytes < most ? text.bytes : most, at = 0;
     shown.text[at++] = '\'';
     for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)name.data[i];
+        unsigned char c = (unsigned char)text.data[i];
         shown.text[at++] = c >= ' ' && c < 127 ? (char)c : '?';
     }
-    if (n < name.bytes) {
+    if (n < text.bytes) {
         memcpy(shown.text + at, "…", 3);
         at += 3;
     }

@@ -221,9 +221,9 @@ static int read_family(struct ew_tokenizer *t, const struct ew_gguf *gguf,
     }
     if (!ew_str_is(model, "gpt2"))
         return ew_fail(err, EW_EUNSUPPORTED,
-                       "tokenizer \"%.*s\" isn't supported: gpt2 (byte-level BPE) and llama "
+                       "tokenizer %s isn't supported: gpt2 (byte-level BPE) and llama "
                        "(SentencePiece) are",
-                       (int)(model.bytes < 32 ? model.bytes : 32), model.data);
+                       ew_gguf_show(model).text);
     t->family = EW_TOKENIZER_BPE;
     code = ew_gguf_string(gguf, "tokenizer.ggml.pre", &pre, err);
     if (code < 0)
@@ -231,9 +231,9 @@ static int read_family(struct ew_tokenizer *t, const struct ew_gguf *gguf,
     *pretok = ew_pretok_info(pre);
     if (!*pretok)
         return ew_fail(err, EW_EUNSUPPORTED,
-                       "pre-tokenizer \"%.*s\" isn't supported: default, gpt-2, smollm, qwen2 and "
+                       "pre-tokenizer %s isn't supported: default, gpt-2, smollm, qwen2 and "
                        "llama-bpe are",
-                       (int)(pre.bytes < 32 ? pre.bytes : 32), pre.data);
+                       ew_gguf_show(pre).text);
     t->adds_bos = (*pretok)->adds_bos;
     return 0;
 }
@@ -261,7 +261,7 @@ static int read_all(struct ew_tokenizer *t, const struct ew_gguf *gguf, struct e
     if (code)
         return code;
     struct ew_word last = t->vocab.words[t->vocab.count - 1];
-    t->pieces = calloc(last.at + last.bytes + 1, 1);
+    t->pieces = calloc((size_t)last.at + last.bytes + 1, 1);
     t->sizes = calloc(t->vocab.count, sizeof *t->sizes);
     if (!t->pieces || !t->sizes)
         return ew_fail(err, EW_ENOMEM, "no memory for %u tokens", t->vocab.count);

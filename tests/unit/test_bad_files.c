@@ -13,29 +13,72 @@
 
 #include <cmocka.h>
 
+#include "model/arch.h"
+#include "model/tokenizer.h"
+#include "model/weights.h"
 #include "support/bad_files.h"
 
 static const char page[] = "docs/BAD_FILES.md";
 enum { PAGE_MAX = 1 << 20 };
 
-/* Opens the bad file; the error, its path masked, is written to said. */
-static int try_gguf(const struct bad_file *row, struct ew_err *err)
+/* Opens as a model is opened, but for the work with its weights. */
+static int open_model(const char *path, struct ew_err *err)
 {
-    struct gguf_make m;
-    struct ew_gguf *g = NULL;
-    bad_files_start_gguf(&m);
-    row->make(&m);
-    struct gguf_make_file file = gguf_make_open(&m);
-    int code = ew_gguf_open(&g, file.path, err);
-    ew_gguf_close(&g);
+    struct ew_gguf *gguf = NULL;
+    struct ew_arch arch;
+    struct ew_tokenizer *tokenizer = NULL;
+    struct ew_weights weights = {0};
+    int code = ew_gguf_open(&gguf, path, err);
+    if (!code)
+        code = ew_arch_read(&arch, gguf, 0, err);
+    if (!code)
+        code = ew_tokenizer_open(&tokenizer, gguf, err);
+    if (!code)
+        code = ew_weights_map(&weights, gguf, &arch, err);
+    ew_weights_fini(&weights);
+    ew_tokenizer_close(&tokenizer);
+    ew_gguf_close(&gguf);
+    return code;
+}
+
+/* Opens the file and closes it; the file's name is taken off the error. */
+static int try_file(struct gguf_make *m, int (*open)(const char *path, struct ew_err *err),
+                    struct ew_err *err)
+{
+    struct gguf_make_file file = gguf_make_open(m);
+    int code = open(file.path, err);
     size_t n = strlen(file.path);
     if (code && strncmp(err->text, file.path, n) == 0)
         memmove(err->text, err->text + n + 2, strlen(err->text + n + 2) + 1);
     else if (code)
         code = ew_fail(err, EW_EINVAL, "the file isn't named");
     gguf_make_close(&file);
-    gguf_make_fini(&m);
+    gguf_make_fini(m);
     return code;
+}
+
+static int open_gguf(const char *path, struct ew_err *err)
+{
+    struct ew_gguf *g = NULL;
+    int code = ew_gguf_open(&g, path, err);
+    ew_gguf_close(&g);
+    return code;
+}
+
+static int try_gguf(const struct bad_file *row, struct ew_err *err)
+{
+    struct gguf_make m;
+    bad_files_start_gguf(&m);
+    row->make(&m);
+    return try_file(&m, open_gguf, err);
+}
+
+static int try_model(const struct bad_file *row, struct ew_err *err)
+{
+    struct gguf_make m;
+    bad_files_start_model(&m, row->family);
+    row->make(&m);
+    return try_file(&m, open_model, err);
 }
 
 typedef int try_fn(const struct bad_file *row, struct ew_err *err);
@@ -62,19 +105,26 @@ static void test_every_bad_gguf_file_is_refused_by_name(void **state)
     check_rows(bad_files_gguf, try_gguf);
 }
 
-static void test_the_file_that_is_spoilt_was_good_before(void **state)
+static void test_every_bad_model_is_refused_by_name(void **state)
 {
     (void)state;
-    struct gguf_make m;
+    check_rows(bad_files_model, try_model);
+}
+
+static void nothing(struct gguf_make *m)
+{
+    (void)m;
+}
+
+static void test_the_files_that_are_spoilt_were_good_before(void **state)
+{
+    (void)state;
+    static const struct bad_file gguf = {.family = "", .make = nothing};
+    static const struct bad_file bpe = {.family = "Vocabulary", .make = nothing};
+    static const struct bad_file spm = {.family = "SentencePiece", .make = nothing};
     struct ew_err err = {0};
-    struct ew_gguf *g;
-    bad_files_start_gguf(&m);
-    struct gguf_make_file file = gguf_make_open(&m);
-    if (ew_gguf_open(&g, file.path, &err))
+    if (try_gguf(&gguf, &err) || try_model(&bpe, &err) || try_model(&spm, &err))
         fail_msg("%s", err.text);
-    ew_gguf_close(&g);
-    gguf_make_close(&file);
-    gguf_make_fini(&m);
 }
 
 /* ---- what isn't a file at all ---- */
@@ -169,6 +219,7 @@ static void write_page(struct ew_buf *out)
                     &err),
         0);
     write_rows(out, bad_files_gguf, try_gguf);
+    write_rows(out, bad_files_model, try_model);
 }
 
 static void test_the_page_of_bad_files_is_what_is_said(void **state)
@@ -199,8 +250,9 @@ int main(int argc, char **argv)
         return fflush(stdout) != 0;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_file_that_is_spoilt_was_good_before),
+        cmocka_unit_test(test_the_files_that_are_spoilt_were_good_before),
         cmocka_unit_test(test_every_bad_gguf_file_is_refused_by_name),
+        cmocka_unit_test(test_every_bad_model_is_refused_by_name),
         cmocka_unit_test(test_what_is_no_file_is_refused),
         cmocka_unit_test(test_a_file_that_may_not_be_read_is_refused),
         cmocka_unit_test(test_a_long_path_leaves_room_for_the_reason),
