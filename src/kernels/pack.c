@@ -205,10 +205,10 @@ static void put_levels(uint8_t *data, int bits, int r, const struct levels *leve
         break;
     case 5:
         for (int i = 0; i < 4; i++) {
-            put_word(data, i, r, v[i] | (v[i + 4] >> 2 & 0x07070707) << 5);
+            put_word(data, 1 + i, r, v[i] | (v[i + 4] >> 2 & 0x07070707) << 5);
             rest |= (v[i + 4] & 0x03030303) << 2 * i;
         }
-        put_word(data, 4, r, rest);
+        put_word(data, 0, r, rest);
         break;
     case 6:
         for (int i = 0; i < 6; i++)
@@ -238,8 +238,8 @@ static void get_levels(const uint8_t *data, int bits, int r, struct levels *leve
         break;
     case 5:
         for (int i = 0; i < 4; i++) {
-            v[i] = b[i] & 0x1f1f1f1f;
-            v[i + 4] = (b[i] >> 3 & 0x1c1c1c1c) | (b[4] >> 2 * i & 0x03030303);
+            v[i] = b[1 + i] & 0x1f1f1f1f;
+            v[i + 4] = (b[1 + i] >> 3 & 0x1c1c1c1c) | (b[0] >> 2 * i & 0x03030303);
         }
         break;
     case 6:
@@ -287,7 +287,7 @@ size_t ew_pack_tile_bytes(enum ew_type type, int cols)
 
     if (!info || !shape.bits || cols <= 0 || cols % info->weights)
         return 0;
-    return ew_tile_map(shape, cols).bytes;
+    return ew_tile_bytes(shape, cols);
 }
 
 static void pack_float_tile(uint8_t *tile, const uint8_t *src, int bytes, int cols, int rows)
@@ -304,7 +304,6 @@ static void pack_block_tile(uint8_t *tile, const uint8_t *src, enum ew_type type
                             int rows)
 {
     struct ew_tile_shape shape = ew_tile_shape(type);
-    struct ew_tile_map map = ew_tile_map(shape, cols);
     const struct ew_type_info *info = ew_type_describe(type);
     size_t row_bytes = (size_t)(cols / info->weights) * (size_t)info->bytes;
     struct levels levels;
@@ -313,9 +312,9 @@ static void pack_block_tile(uint8_t *tile, const uint8_t *src, enum ew_type type
         const uint8_t *row = src + (size_t)r * row_bytes;
         for (size_t b = 0; b < (size_t)cols / EW_BLOCK; b++) {
             file_levels(type, row, b, &levels);
-            put_levels(tile + map.data + b * map.block_bytes, shape.bits, r, &levels);
-            pack_scales(tile + b / 8 * (size_t)shape.super_bytes,
-                        tile + map.scales + b * (size_t)shape.scale_bytes, r, type, row, b);
+            put_levels(tile + ew_tile_data(shape, b), shape.bits, r, &levels);
+            pack_scales(tile + ew_tile_super(shape, b), tile + ew_tile_scales(shape, b), r, type,
+                        row, b);
         }
     }
 }
@@ -343,22 +342,20 @@ void ew_pack(uint8_t *dst, const void *src, enum ew_type type, int rows, int col
 void ew_packed_row(const struct ew_packed *w, int row, float *out)
 {
     struct ew_tile_shape shape = ew_tile_shape(w->type);
-    struct ew_tile_map map = ew_tile_map(shape, w->cols);
     const uint8_t *tile = w->data + (size_t)(row / EW_TILE_ROWS) * w->tile_bytes;
     int r = row % EW_TILE_ROWS;
     struct levels levels;
 
     if (shape.bits >= 16) {
+        const uint8_t *first = tile + r * shape.bits / 8;
         for (size_t k = 0; k < (size_t)w->cols; k++)
-            out[k] = float_of(w->type, tile + k * map.block_bytes +
-                                           (size_t)r * map.block_bytes / EW_TILE_ROWS);
+            out[k] = float_of(w->type, first + k * ew_tile_input(shape));
         return;
     }
     for (size_t b = 0; b < (size_t)w->cols / EW_BLOCK; b++) {
-        struct factors f =
-            packed_factors(tile + b / 8 * (size_t)shape.super_bytes,
-                           tile + map.scales + b * (size_t)shape.scale_bytes, w->type, r);
-        get_levels(tile + map.data + b * map.block_bytes, shape.bits, r, &levels);
+        struct factors f = packed_factors(tile + ew_tile_super(shape, b),
+                                          tile + ew_tile_scales(shape, b), w->type, r);
+        get_levels(tile + ew_tile_data(shape, b), shape.bits, r, &levels);
         expand(out + b * EW_BLOCK, &levels, &f, shape.zero);
     }
 }

@@ -26,7 +26,7 @@ static int level_at(const uint8_t *data, int bits, int r, int k)
     case 4:
         return g < 4 ? b[64 * g] & 15 : b[64 * (g - 4)] >> 4;
     case 5:
-        return g < 4 ? b[64 * g] & 31 : b[64 * (g - 4)] >> 5 << 2 | (b[64 * 4] >> 2 * (g - 4) & 3);
+        return g < 4 ? b[64 * (1 + g)] & 31 : b[64 * (g - 3)] >> 5 << 2 | (b[0] >> 2 * (g - 4) & 3);
     case 6:
         b += g < 4 ? 0 : 64 * 3;
         return g % 4 < 3 ? b[64 * (g % 4)] & 63 : b[0] >> 6 | b[64] >> 6 << 2 | b[128] >> 6 << 4;
@@ -64,17 +64,15 @@ static void load_scales(struct block *out, enum ew_type type, const uint8_t *sup
     }
 }
 
-static void load_block(struct block *out, enum ew_type type, const uint8_t *tile, int cols, int b)
+static void load_block(struct block *out, enum ew_type type, const uint8_t *tile, size_t b)
 {
     struct ew_tile_shape shape = ew_tile_shape(type);
-    struct ew_tile_map map = ew_tile_map(shape, cols);
-    const uint8_t *data = tile + map.data + (size_t)b * map.block_bytes;
+    const uint8_t *data = tile + ew_tile_data(shape, b);
 
     for (int r = 0; r < EW_TILE_ROWS; r++) {
         for (int k = 0; k < EW_BLOCK; k++)
             out->level[r][k] = level_at(data, shape.bits, r, k) - shape.zero;
-        load_scales(out, type, tile + (size_t)(b / 8) * (size_t)shape.super_bytes,
-                    tile + map.scales + (size_t)b * (size_t)shape.scale_bytes, r);
+        load_scales(out, type, tile + ew_tile_super(shape, b), tile + ew_tile_scales(shape, b), r);
     }
 }
 
@@ -103,7 +101,7 @@ static void gemm_blocks(const struct ew_packed *w, int tile0, int tile1, const s
         for (int i = 0; i < n; i++)
             memset(out + (size_t)i * ldy, 0, EW_TILE_ROWS * sizeof(float));
         for (int b = 0; b < blocks; b++) {
-            load_block(&block, w->type, w->data + (size_t)t * w->tile_bytes, w->cols, b);
+            load_block(&block, w->type, w->data + (size_t)t * w->tile_bytes, (size_t)b);
             for (int i = 0; i < n; i++)
                 for (int r = 0; r < EW_TILE_ROWS; r++)
                     out[(size_t)i * ldy + (size_t)r] =
@@ -130,7 +128,7 @@ static float weight_at(enum ew_type type, const uint8_t *at, int r)
 static void gemm_floats(const struct ew_packed *w, int tile0, int tile1, const struct ew_input *x,
                         int n, float *y, size_t ldy)
 {
-    size_t step = ew_tile_map(ew_tile_shape(w->type), w->cols).block_bytes;
+    size_t step = ew_tile_input(ew_tile_shape(w->type));
 
     for (int t = tile0; t < tile1; t++) {
         const uint8_t *tile = w->data + (size_t)t * w->tile_bytes;

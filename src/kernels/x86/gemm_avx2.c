@@ -2,10 +2,10 @@
  *
  * There is no 8-bit dot product here: vpmaddubsw multiplies unsigned by signed bytes and adds pairs
  * into 16 bits, with saturation. Sums stay exact because only so many are added before they are
- * widened: levels of 4, 5, 6 bits times 127 fill 16 bits after 8, 4, 2 groups (30480, 31496, 32004).
- * 8-bit weights go signed, as magnitude times input with the weight's sign: 2 x 128 x 127 = 32512
- * fits once; that input is never -128 is the quantiser's promise. Integer sums being exact, the bits
- * are those of the reference.
+ * widened: levels of 4, 5, 6 bits times 127 fill 16 bits after 8, 4, 2 groups (30480, 31496,
+ * 32004). 8-bit weights go signed, as magnitude times input with the weight's sign: 2 x 128 x 127
+ * = 32512 fits once; that an input is never -128 is the quantiser's promise. Integer sums being
+ * exact, the bits are those of the reference.
  *
  * A vector is half a tile: 8 rows. 4 tokens at once, the token count a compile-time constant. */
 #include <immintrin.h>
@@ -53,12 +53,14 @@ ALWAYS __m256i levels(const int bits, const uint8_t *data, const int g, const in
         __m256i low = masked(shift_right(vector(c, 0, h), 6), 0x03);
         return _mm256_or_si256(high, _mm256_or_si256(middle, low));
     }
-    if (g < 4)
-        return masked(vector(data, g, h), (1 << bits) - 1);
+    if (bits == 4 && g < 4)
+        return masked(vector(data, g, h), 0x0f);
     if (bits == 4)
         return masked(shift_right(vector(data, g - 4, h), 4), 0x0f);
-    return _mm256_or_si256(masked(shift_right(vector(data, g - 4, h), 3), 0x1c),
-                           masked(shift_right(vector(data, 4, h), 2 * (g - 4)), 0x03));
+    if (g < 4)
+        return masked(vector(data, 1 + g, h), 0x1f);
+    return _mm256_or_si256(masked(shift_right(vector(data, g - 3, h), 3), 0x1c),
+                           masked(shift_right(vector(data, 0, h), 2 * (g - 4)), 0x03));
 }
 
 /* Pairs of products, 16 bits each. */
@@ -197,19 +199,21 @@ ALWAYS void product(const enum ew_type type, const int n, const uint8_t *tile, i
                     const struct ew_xblock *x, float *y, size_t ldy)
 {
     const struct ew_tile_shape shape = ew_tile_shape(type);
-    const struct ew_tile_map map = ew_tile_map(shape, blocks * EW_BLOCK);
-    const uint8_t *scales = tile + map.scales, *data = tile + map.data;
     __m256 sums[2][WIDE];
 
 #pragma GCC unroll 4
     for (int i = 0; i < n; i++)
         sums[0][i] = sums[1][i] = _mm256_setzero_ps();
     for (int b = 0; b < blocks; b++, x++) {
-        const uint8_t *super = tile + (size_t)(b / 8) * (size_t)shape.super_bytes;
+        const uint8_t *super = tile + ew_tile_super(shape, (size_t)b);
+        const uint8_t *scales = tile + ew_tile_scales(shape, (size_t)b);
+        const uint8_t *data = tile + ew_tile_data(shape, (size_t)b);
+        const struct ew_xblock *again = x;
         add_typed(sums[0], type, n, super, scales, data, x, 0);
-        add_typed(sums[1], type, n, super, scales, data, x, 1);
-        data += map.block_bytes;
-        scales += shape.scale_bytes;
+        /* Or else the compiler keeps all 32 broadcast inputs of the first half for the second, on
+         * the stack: loading them anew is what the load unit does for nothing. */
+        __asm__("" : "+r"(again));
+        add_typed(sums[1], type, n, super, scales, data, again, 1);
     }
 #pragma GCC unroll 4
     for (int i = 0; i < n; i++) {

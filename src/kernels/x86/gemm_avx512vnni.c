@@ -54,12 +54,14 @@ ALWAYS __m512i levels(const int bits, const uint8_t *data, const int g)
         v = or_and(v, shift_right(c[1], 4), bytes_of(0x0c));
         return or_and(v, shift_right(c[0], 6), bytes_of(0x03));
     }
-    if (g < 4)
-        return _mm512_and_si512(b[g], bytes_of((1 << bits) - 1));
+    if (bits == 4 && g < 4)
+        return _mm512_and_si512(b[g], bytes_of(0x0f));
     if (bits == 4)
         return _mm512_and_si512(shift_right(b[g - 4], 4), bytes_of(0x0f));
-    return or_and(_mm512_and_si512(shift_right(b[g - 4], 3), bytes_of(0x1c)),
-                  shift_right(b[4], 2 * (g - 4)), bytes_of(0x03));
+    if (g < 4)
+        return _mm512_and_si512(b[1 + g], bytes_of(0x1f));
+    return or_and(_mm512_and_si512(shift_right(b[g - 3], 3), bytes_of(0x1c)),
+                  shift_right(b[0], 2 * (g - 4)), bytes_of(0x03));
 }
 
 /* acc += four products, inputs broadcast from memory. In assembly because the compiler otherwise
@@ -157,40 +159,56 @@ ALWAYS void add_halves(__m512 *sums, const int n, const uint8_t *data, __m512 d,
     }
 }
 
+/* One block: finds its scales and adds it; d and dmin are the K types'. */
+ALWAYS void add_typed(__m512 *sums, const enum ew_type type, const int n, __m512 d, __m512 dmin,
+                      const uint8_t *scales, const uint8_t *data, const struct ew_xblock *const *x)
+{
+    const struct ew_tile_shape shape = ew_tile_shape(type);
+    __m512 add = dmin;
+
+    if (type == EW_TYPE_Q6_K) {
+        add_halves(sums, n, data, d, scales, x);
+        return;
+    }
+    if (shape.super_bytes) {
+        d = _mm512_mul_ps(d, byte_row(scales));
+        add = _mm512_mul_ps(dmin, byte_row(scales + 16));
+        add = _mm512_xor_ps(add, _mm512_set1_ps(-0.0f));
+    } else {
+        d = half_row(scales);
+        add = shape.scale_bytes == 64 ? half_row(scales + 32) : d;
+    }
+    add_block(sums, shape.bits, shape.zero, n, data, d, add, x);
+}
+
 /* One tile, n tokens from the first slot of group x[0]; a group has `blocks` blocks. */
 ALWAYS void product(const enum ew_type type, const int n, const uint8_t *tile, int blocks,
                     const struct ew_xblock *x, float *y, size_t ldy)
 {
     const struct ew_tile_shape shape = ew_tile_shape(type);
-    const struct ew_tile_map map = ew_tile_map(shape, blocks * EW_BLOCK);
-    const uint8_t *super = tile, *scales = tile + map.scales, *data = tile + map.data;
-    const int run = shape.super_bytes ? 8 : 1; /* blocks that share a super scale */
+    const int unit = (int)ew_tile_unit(shape);
+    const int run = shape.super_bytes ? 8 : blocks; /* blocks that share d and dmin */
     const struct ew_xblock *at[3] = {x, x + blocks, x + 2 * (size_t)blocks};
-    __m512 sums[WIDE];
+    __m512 sums[WIDE], d = _mm512_setzero_ps(), dmin = d;
 
 #pragma GCC unroll 12
     for (int i = 0; i < n; i++)
         sums[i] = _mm512_setzero_ps();
-    for (int b = 0; b < blocks; b += run, super += shape.super_bytes) {
-        __m512 d = half_row(run == 8 ? super : scales), add = d;
-        if (shape.super_bytes == 64)
-            add = half_row(super + 32);
-        else if (shape.scale_bytes == 64)
-            add = half_row(scales + 32);
+    for (int left = blocks; left > 0; left -= run) {
+        if (shape.super_bytes) {
+            d = half_row(tile);
+            dmin = shape.super_bytes == 64 ? half_row(tile + 32) : d;
+            tile += EW_TILE_LINE;
+        }
 #pragma GCC unroll 1
-        for (int j = 0; j < run; j++) {
-            if (type == EW_TYPE_Q6_K)
-                add_halves(sums, n, data, d, scales, at);
-            else if (run == 8)
-                add_block(
-                    sums, shape.bits, shape.zero, n, data, _mm512_mul_ps(d, byte_row(scales)),
-                    _mm512_xor_ps(_mm512_mul_ps(add, byte_row(scales + 16)), _mm512_set1_ps(-0.0f)),
-                    at);
-            else
-                add_block(sums, shape.bits, shape.zero, n, data, d, add, at);
-            data += map.block_bytes;
-            scales += shape.scale_bytes;
-#pragma GCC unroll 12
+        for (int b = 0; b < run; b++) {
+            const int half = unit == 2 ? b & 1 : 0;
+            const uint8_t *scales = tile + 32 * half;
+            const uint8_t *data = tile + EW_TILE_LINE + (size_t)half * ew_tile_levels(shape);
+            add_typed(sums, type, n, d, dmin, scales, data, at);
+            if (half == unit - 1)
+                tile += EW_TILE_LINE + (size_t)unit * ew_tile_levels(shape);
+#pragma GCC unroll 3
             for (int g = 0; g < (n + 3) / 4; g++)
                 at[g]++;
         }
