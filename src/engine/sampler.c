@@ -339,12 +339,20 @@ static float floor_of_top(struct ew_sampler *s, size_t k)
     return floor > -FLT_MAX ? floor : -FLT_MAX; /* an all-banned run has -infinity */
 }
 
+/* What is below this can be left out. Without top-p, which needs the weight of all, that is also
+ * what min_p would drop: it is at least 2^-halvings of the greatest. */
 static float negligible_below(const struct ew_sampler *s, float max)
 {
-    float bits = 24;
+    float halvings = 25;
     for (uint32_t n = s->vocab; n > 1; n /= 2)
-        bits++;
-    float floor = max - (bits + 1) * LN2 * s->how.temperature;
+        halvings++;
+    if (s->how.top_p >= 1 && s->how.min_p > 0) {
+        float least = s->how.min_p, needed = 1;
+        for (; least < 1; least *= 2)
+            needed++;
+        halvings = needed < halvings ? needed : halvings;
+    }
+    float floor = max - halvings * LN2 * s->how.temperature;
     return floor > -FLT_MAX ? floor : -FLT_MAX;
 }
 
