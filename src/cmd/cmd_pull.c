@@ -3,9 +3,12 @@
 
 #include "base/args.h"
 #include "base/clock.h"
+#include "base/jsonw.h"
+#include "base/progress.h"
+#include "base/table.h"
+#include "base/term.h"
 #include "pull/pull.h"
 
-#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,55 +24,39 @@ static void on_signal(int number)
     stopped = 1;
 }
 
+/* On a terminal a bar for each stage, elsewhere a line. */
 struct screen {
     char stage[200];
-    uint64_t drawn_ns, begun_ns, begun_at;
-    bool terminal, open_line;
+    struct ew_progress bar;
+    bool terminal, begun;
 };
 
-static void end_line(struct screen *screen)
-{
-    if (screen->open_line)
-        fputc('\n', stderr);
-    screen->open_line = false;
-}
-
-/* A bar with speed on a terminal, ten times a second; a line for each stage elsewhere. */
 static int draw(void *user, const char *stage, uint64_t done, uint64_t total)
 {
     struct screen *screen = user;
-    uint64_t now = ew_clock_now_ns(&ew_clock_real);
-    if (strcmp(stage, screen->stage) != 0) {
-        end_line(screen);
+    if (!screen->begun || strcmp(stage, screen->stage) != 0) {
+        if (screen->begun)
+            ew_progress_end(&screen->bar);
         snprintf(screen->stage, sizeof screen->stage, "%s", stage);
-        screen->begun_ns = now;
-        screen->begun_at = done;
-        screen->drawn_ns = 0;
+        ew_progress_begin(&screen->bar, screen->stage, done, total, EW_PROGRESS_BYTES);
+        screen->begun = true;
         if (!screen->terminal)
             fprintf(stderr, "%s\n", stage);
     }
-    bool last = total && done == total;
-    if (!screen->terminal || (now - screen->drawn_ns < EW_NS_PER_S / 10 && !last) || stopped)
-        return stopped;
-    double seconds = (double)(now - screen->begun_ns) / EW_NS_PER_S;
-    double speed = seconds > 0.3 ? (double)(done - screen->begun_at) / seconds : 0;
-    int filled = total ? (int)(done * 24 / total) : 0;
-    fprintf(stderr, "\r%-48.48s [%.*s%*s] ", stage, filled, "########################", 24 - filled,
-            "");
-    if (total)
-        fprintf(stderr, "%3d%% %.1f of %.1f MB", (int)(done * 100 / total), (double)done / 1e6,
-                (double)total / 1e6);
-    if (total && speed > 0)
-        fprintf(stderr, ", %.1f MB/s, %.0f s left ", speed / 1e6, (double)(total - done) / speed);
-    fputs("\033[K", stderr);
-    screen->drawn_ns = now;
-    screen->open_line = true;
+    if (total && !screen->bar.total) { /* the server has just said how long it is */
+        screen->bar.total = total;
+        screen->bar.first = done;
+    }
+    ew_progress_set(&screen->bar, done);
     return stopped;
 }
 
 static void note(void *user, const char *sentence)
 {
-    end_line(user);
+    struct screen *screen = user;
+    if (screen->begun)
+        ew_progress_end(&screen->bar);
+    screen->begun = false;
     fprintf(stderr, "edgewise pull: %s; trying the next source\n", sentence);
 }
 
@@ -82,48 +69,88 @@ static bool is_pulled(const char *dir, const struct ew_catalog_model *model, cha
            (uint64_t)st.st_size == model->bytes;
 }
 
-static json_t *model_json(const struct ew_catalog_model *model, const char *path)
+static void put_model(struct ew_jsonw *json, const struct ew_catalog_model *model, const char *path)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s?, s:s?}", "name", model->name,
-                     "title", model->title, "quantization", model->quantization, "licence",
-                     model->licence, "bytes", (json_int_t)model->bytes, "sha256", model->sha256,
-                     "as_of", model->as_of, "note", model->note, "path", path);
+    ew_jsonw_put_text(json, "name", model->name);
+    ew_jsonw_put_text(json, "title", model->title);
+    ew_jsonw_put_text(json, "quantization", model->quantization);
+    ew_jsonw_put_text(json, "licence", model->licence);
+    ew_jsonw_put_u64(json, "bytes", model->bytes);
+    ew_jsonw_put_text(json, "sha256", model->sha256);
+    ew_jsonw_put_text(json, "as_of", model->as_of);
+    ew_jsonw_put_text(json, "note", model->note);
+    ew_jsonw_put_text(json, "path", path);
 }
 
-static void print_json(json_t *json)
+static int print_json(struct ew_jsonw *json, struct ew_err *err)
 {
-    json_dumpf(json, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-    putchar('\n');
-    json_decref(json);
+    int rc = ew_jsonw_finish(json, err);
+    if (rc == 0)
+        fputs(ew_buf_cstr(json->out), stdout);
+    ew_buf_fini(json->out);
+    return rc;
 }
 
-static int list(const struct ew_catalog *catalog, const char *dir, bool as_json)
+static int list_json(const struct ew_catalog *catalog, const char *dir, struct ew_err *err)
 {
-    json_t *array = json_array();
+    struct ew_buf text;
+    struct ew_jsonw json;
     const struct ew_catalog_model *model;
     char path[PATH_MAX];
-    if (!as_json)
-        printf("%-20s %-8s %8s  %-12s %-5s %s\n", "NAME", "QUANT", "MB", "LICENCE", "HERE",
-               "TITLE");
+    ew_buf_init(&text, EW_TABLE_BYTES_MAX);
+    ew_jsonw_init(&json, &text, EW_JSONW_PRETTY);
+    ew_jsonw_array(&json);
     for (size_t i = 0; (model = ew_catalog_at(catalog, i)); i++) {
-        bool here = is_pulled(dir, model, path, sizeof path);
-        json_array_append_new(array, model_json(model, here ? path : NULL));
-        if (!as_json)
-            printf("%-20s %-8s %8.1f  %-12s %-5s %s\n", model->name, model->quantization,
-                   (double)model->bytes / 1e6, model->licence, here ? "yes" : "no", model->title);
+        ew_jsonw_object(&json);
+        put_model(&json, model, is_pulled(dir, model, path, sizeof path) ? path : NULL);
+        ew_jsonw_end(&json);
     }
-    if (as_json)
-        print_json(array);
-    else
-        json_decref(array);
-    return 0;
+    ew_jsonw_end(&json);
+    return print_json(&json, err);
 }
 
-static int pull(struct ew_pull *how, bool as_json)
+static int list_table(const struct ew_catalog *catalog, const char *dir, struct ew_err *err)
 {
-    struct screen screen = {.terminal = isatty(STDERR_FILENO)};
+    static const struct ew_table_column columns[] = {
+        {"name", EW_TABLE_LEFT},    {"quantized", EW_TABLE_LEFT}, {"MB", EW_TABLE_RIGHT},
+        {"licence", EW_TABLE_LEFT}, {"here", EW_TABLE_LEFT},      {"what it is", EW_TABLE_LEFT}};
+    struct ew_table table;
+    const struct ew_catalog_model *model;
+    char path[PATH_MAX];
+    ew_table_init(&table, columns, EW_COUNT(columns));
+    for (size_t i = 0; (model = ew_catalog_at(catalog, i)); i++) {
+        ew_table_cell(&table, "%s", model->name);
+        ew_table_cell(&table, "%s", model->quantization);
+        ew_table_number(&table, (double)model->bytes / 1e6, 1);
+        ew_table_cell(&table, "%s", model->licence);
+        ew_table_cell(&table, "%s", is_pulled(dir, model, path, sizeof path) ? "yes" : "no");
+        ew_table_cell(&table, "%s", model->title);
+    }
+    int rc = ew_table_print(&table, stdout, err);
+    ew_table_fini(&table);
+    return rc;
+}
+
+static int print_result(const struct ew_pull *how, const struct ew_pull_result *result,
+                        double seconds, struct ew_err *err)
+{
+    struct ew_buf text;
+    struct ew_jsonw json;
+    ew_buf_init(&text, EW_TABLE_BYTES_MAX);
+    ew_jsonw_init(&json, &text, EW_JSONW_PRETTY);
+    ew_jsonw_object(&json);
+    put_model(&json, how->model, result->path);
+    ew_jsonw_put_bool(&json, "already", result->already);
+    ew_jsonw_put_text(&json, "source", result->already ? NULL : result->source);
+    ew_jsonw_put_digits(&json, "seconds", seconds, 4);
+    ew_jsonw_end(&json);
+    return print_json(&json, err);
+}
+
+static int pull(struct ew_pull *how, bool as_json, struct ew_err *err)
+{
+    struct screen screen = {.terminal = ew_term_is(STDERR_FILENO)};
     struct ew_pull_result result;
-    struct ew_err err = {0};
     uint64_t begun = ew_clock_now_ns(&ew_clock_real);
     const struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGINT, &action, NULL);
@@ -131,28 +158,17 @@ static int pull(struct ew_pull *how, bool as_json)
     how->progress = draw;
     how->note = note;
     how->user = &screen;
-    int rc = ew_pull_model(how, &result, &err);
+    int rc = ew_pull_model(how, &result, err);
     double seconds = (double)(ew_clock_now_ns(&ew_clock_real) - begun) / EW_NS_PER_S;
-    end_line(&screen);
-    if (rc) {
-        fprintf(stderr, "edgewise pull: %s\n", err.text);
-        if (rc == EW_ECANCELED)
-            fprintf(stderr, "run it again to go on: edgewise pull %s\n", how->model->name);
-        return ew_error_exit(rc);
-    }
-    if (as_json) {
-        json_t *json = model_json(how->model, result.path);
-        json_object_set_new(json, "already", json_boolean(result.already));
-        json_object_set_new(json, "source",
-                            result.already ? json_null() : json_string(result.source));
-        json_object_set_new(json, "seconds", json_real(seconds));
-        print_json(json);
-    } else {
-        puts(result.path);
-        if (!result.already && how->model->note)
-            fprintf(stderr, "licence: %s; %s\n", how->model->licence, how->model->note);
-    }
-    return 0;
+    if (screen.begun)
+        ew_progress_end(&screen.bar);
+    if (rc == EW_ECANCELED)
+        fprintf(stderr, "to go on where it stopped: edgewise pull %s\n", how->model->name);
+    if (rc)
+        return rc;
+    if (!result.already && how->model->note)
+        fprintf(stderr, "licence: %s; %s\n", how->model->licence, how->model->note);
+    return as_json ? print_result(how, &result, seconds, err) : (puts(result.path), 0);
 }
 
 int ew_cmd_pull(int argc, char **argv)
@@ -192,22 +208,23 @@ int ew_cmd_pull(int argc, char **argv)
         return status;
     if (as_list == (args.word_count == 1))
         return ew_args_wrong(&args, as_list ? "--list takes no name" : "which model? see --list");
-    struct ew_err err = {0};
-    struct ew_catalog *catalog = NULL;
-    char dir[PATH_MAX];
-    int rc = ew_catalog_open(&catalog, &err);
-    if (rc == 0 && !how.dir)
-        rc = ew_catalog_dir(dir, sizeof dir, &err);
-    if (rc == 0 && !as_list && !(how.model = ew_catalog_get(catalog, args.words[0])))
-        rc = ew_fail(&err, EW_ENOTFOUND, "the catalog has no model %s; see: edgewise pull --list",
-                     args.words[0]);
     how.stall_s = (unsigned)timeout;
     how.retries = (unsigned)retries;
-    if (rc) {
+    struct ew_err err = {0};
+    struct ew_catalog *catalog = NULL;
+    char cache[PATH_MAX];
+    int rc = ew_catalog_open(&catalog, &err);
+    if (rc == 0 && !how.dir && (rc = ew_catalog_dir(cache, sizeof cache, &err)) == 0)
+        how.dir = cache;
+    if (rc == 0 && as_list)
+        rc = (as_json ? list_json : list_table)(catalog, how.dir, &err);
+    else if (rc == 0 && (how.model = ew_catalog_get(catalog, args.words[0])))
+        rc = pull(&how, as_json, &err);
+    else if (rc == 0)
+        rc = ew_fail(&err, EW_ENOTFOUND, "the catalog has no model %s; see: edgewise pull --list",
+                     args.words[0]);
+    if (rc)
         fprintf(stderr, "edgewise pull: %s\n", err.text);
-        status = ew_error_exit(rc);
-    } else
-        status = as_list ? list(catalog, how.dir ? how.dir : dir, as_json) : pull(&how, as_json);
     ew_catalog_close(&catalog);
-    return status;
+    return ew_error_exit(rc);
 }

@@ -4,6 +4,7 @@
  * after it; those errors name the model and the line of its name. */
 #include "flow/catalog.h"
 
+#include "base/file.h"
 #include "flow/data.h"
 
 #include <inttypes.h>
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* Chosen well above what lists by hand reach. */
 #define MODELS_MAX     4096
@@ -153,6 +155,16 @@ int ew_catalog_parse(struct ew_catalog **gives, struct ew_str text, const char *
     return rc;
 }
 
+/* $XDG_CONFIG_HOME/edgewise/models.yaml, if there is such a file. */
+static bool user_path(char *path, size_t size)
+{
+    char dir[PATH_MAX];
+    if (ew_file_dir(EW_FILE_CONFIG, dir, sizeof dir, NULL))
+        return false;
+    int n = snprintf(path, size, "%s/models.yaml", dir);
+    return n > 0 && (size_t)n < size && access(path, F_OK) == 0;
+}
+
 int ew_catalog_open(struct ew_catalog **gives, struct ew_err *err)
 {
     struct ew_catalog *catalog = NULL;
@@ -161,12 +173,10 @@ int ew_catalog_open(struct ew_catalog **gives, struct ew_err *err)
     int rc =
         ew_catalog_parse(&catalog, ew_data_embedded("data/models.yaml"), "data/models.yaml", err);
     ew_buf_init(&text, EW_DATA_BYTES_MAX);
-    if (rc == 0 && ew_data_user_path("models.yaml", path, sizeof path)) {
-        rc = ew_data_read(path, &text, err);
+    if (rc == 0 && user_path(path, sizeof path)) {
+        rc = ew_file_read(&text, path, err);
         if (rc == 0)
             rc = load(&catalog->lists[0], (struct ew_str){text.data, text.bytes}, path, err);
-        else if (rc == EW_ENOTFOUND)
-            rc = 0;
     }
     ew_buf_fini(&text);
     if (rc)
@@ -222,18 +232,12 @@ const struct ew_catalog_model *ew_catalog_get(const struct ew_catalog *catalog, 
 
 int ew_catalog_dir(char *path, size_t size, struct ew_err *err)
 {
-    const char *base = getenv("EDGEWISE_CACHE"), *below = "/models";
-    if (!base || !*base) {
-        base = getenv("XDG_CACHE_HOME");
-        below = "/edgewise/models";
-    }
-    if (!base || !*base) {
-        base = getenv("HOME");
-        below = "/.cache/edgewise/models";
-    }
-    if (!base || !*base)
-        return ew_fail(err, EW_EINVAL, "no place for models: HOME and EDGEWISE_CACHE aren't set");
-    int n = snprintf(path, size, "%s%s", base, below);
+    char dir[PATH_MAX];
+    const char *own = getenv("EDGEWISE_CACHE");
+    int rc = own && *own ? 0 : ew_file_dir(EW_FILE_CACHE, dir, sizeof dir, err);
+    if (rc)
+        return rc;
+    int n = snprintf(path, size, "%s/models", own && *own ? own : dir);
     if (n < 0 || (size_t)n >= size)
         return ew_fail(err, EW_ELIMIT, "the path of the cache is longer than %zu bytes", size);
     return 0;

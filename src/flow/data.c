@@ -6,7 +6,6 @@
 
 #include "base/embed.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,24 +16,6 @@ struct ew_str ew_data_embedded(const char *name)
         if (strcmp(file->name, name) == 0)
             return (struct ew_str){file->data, file->bytes};
     return (struct ew_str){NULL, 0};
-}
-
-int ew_data_read(const char *path, struct ew_buf *out, struct ew_err *err)
-{
-    FILE *in = fopen(path, "rb");
-    if (!in)
-        return ew_fail(err, errno == ENOENT ? EW_ENOTFOUND : EW_EIO, "%s: %s", path,
-                       strerror(errno));
-    char block[16384];
-    int rc = 0;
-    for (size_t n; rc == 0 && (n = fread(block, 1, sizeof block, in)) > 0;)
-        rc = out->bytes + n > EW_DATA_BYTES_MAX
-                 ? ew_fail(err, EW_ELIMIT, "%s is larger than %u bytes", path, EW_DATA_BYTES_MAX)
-                 : ew_buf_add(out, block, n, err);
-    if (rc == 0 && ferror(in))
-        rc = ew_fail(err, EW_EIO, "%s: %s", path, strerror(errno));
-    fclose(in);
-    return rc;
 }
 
 struct story {
@@ -72,6 +53,25 @@ static cyaml_config_t config(struct story *story)
     };
 }
 
+/* libcyaml places an unexpected key at the value before it; the text has it further on. */
+static unsigned long exact_line(struct ew_str text, const struct story *story)
+{
+    static const char unexpected[] = "Unexpected key: ";
+    const char *at = text.data, *end = text.data + text.bytes;
+    unsigned long line = 1;
+    if (strncmp(story->what, unexpected, sizeof unexpected - 1) != 0)
+        return story->line;
+    for (; at && line < story->line; line++) {
+        at = memchr(at, '\n', (size_t)(end - at));
+        at = at ? at + 1 : NULL;
+    }
+    const char *key = story->what + sizeof unexpected - 1;
+    const char *found = at ? memmem(at, (size_t)(end - at), key, strlen(key)) : NULL;
+    for (; found && at < found; at++)
+        line += *at == '\n';
+    return found ? line : story->line;
+}
+
 int ew_data_yaml_list(struct ew_str text, const char *name, const cyaml_schema_value_t *schema,
                       void **gives, unsigned *count, struct ew_err *err)
 {
@@ -83,7 +83,7 @@ int ew_data_yaml_list(struct ew_str text, const char *name, const cyaml_schema_v
     if (rc == CYAML_OK)
         return *gives ? 0 : ew_fail(err, EW_EFORMAT, "%s is empty", name);
     *gives = NULL;
-    return ew_fail(err, EW_EFORMAT, "%s:%lu: %s", name, story.line,
+    return ew_fail(err, EW_EFORMAT, "%s:%lu: %s", name, exact_line(text, &story),
                    story.what[0] ? story.what : cyaml_strerror(rc));
 }
 
@@ -108,17 +108,4 @@ size_t ew_data_line(struct ew_str text, const char *what)
     for (const char *c = text.data; at && c < at; c++)
         line += *c == '\n';
     return line;
-}
-
-bool ew_data_user_path(const char *name, char *path, size_t size)
-{
-    const char *base = getenv("XDG_CONFIG_HOME"), *below = "";
-    if (!base || !*base) {
-        base = getenv("HOME");
-        below = "/.config";
-    }
-    if (!base || !*base)
-        return false;
-    int n = snprintf(path, size, "%s%s/edgewise/%s", base, below, name);
-    return n > 0 && (size_t)n < size;
 }

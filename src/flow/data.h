@@ -1,6 +1,6 @@
-/* data.h - reading the data files: those inside the binary and those of the user.
+/* data.h - the data files inside the binary, and YAML by schema.
  *
- * YAML is read by schema (libcyaml): an unknown key, a missing field or a wrong type is an error
+ * The schema is libcyaml's: an unknown key, a missing field or a wrong type is an error
  * that names the file and the line. */
 #ifndef EW_DATA_H
 #define EW_DATA_H
@@ -14,8 +14,6 @@
 
 /* An embedded file's text by its name ("data/prices.csv"); .data NULL where there is none. */
 struct ew_str ew_data_embedded(const char *name);
-/* A file's bytes; EW_ENOTFOUND when there is none, EW_ELIMIT above EW_DATA_BYTES_MAX. */
-int ew_data_read(const char *path, struct ew_buf *out, struct ew_err *err);
 /* Text -> the schema's struct; the caller gives it back to ew_data_free with the same schema.
  * `name` is what errors call the file. */
 int ew_data_yaml(struct ew_str text, const char *name, const cyaml_schema_value_t *schema,
@@ -27,8 +25,5 @@ void ew_data_free(const cyaml_schema_value_t *schema, void *data, unsigned count
 
 /* 1-based line on which `what` is first found; 0: nowhere. For checks that follow the schema's. */
 size_t ew_data_line(struct ew_str text, const char *what);
-
-/* $XDG_CONFIG_HOME/edgewise/<name>, or ~/.config/edgewise/<name>; false where neither is set. */
-bool ew_data_user_path(const char *name, char *path, size_t size);
 
 #endif

@@ -4,6 +4,8 @@
  * the file ends; anything else (an error page, another range) is refused before its first byte. */
 #include "net/fetch.h"
 
+#include "base/clock.h"
+
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +45,8 @@ struct transfer {
     long retry_after_s;
     char tag[TAG_BYTES], date[TAG_BYTES], encoding[TAG_BYTES]; /* headers of this answer */
     char name[256];                                            /* the URL for messages */
-    bool body_seen, restart, refused;
+    bool body_seen, restart, refused, stalled;
+    uint64_t heard_ns, heard_at; /* when the last byte came, and how many had come */
     struct ew_err *err;
     struct ew_err why; /* set by a callback that stopped the transfer */
 };
@@ -222,13 +225,24 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
     return bytes;
 }
 
+/* Called about once a second, also when nothing comes. libcurl's own limit is on an average, which
+ * lets a server that fell silent live on for long; ours is on the last byte. */
 static int on_progress(void *user, curl_off_t dl_total, curl_off_t dl, curl_off_t ul_total,
                        curl_off_t ul)
 {
     struct transfer *t = user;
+    const struct ew_fetch *what = t->what;
+    unsigned stall_s = what->stall_s ? what->stall_s : STALL_S;
+    uint64_t now = ew_clock_now_ns(&ew_clock_real);
     (void)dl_total, (void)dl, (void)ul_total, (void)ul;
-    return t->what->progress &&
-           t->what->progress(t->what->user, t->have, t->total ? t->total : t->what->bytes);
+    if (t->have != t->heard_at || !t->heard_ns) {
+        t->heard_at = t->have;
+        t->heard_ns = now;
+    }
+    t->stalled = now - t->heard_ns > (uint64_t)stall_s * EW_NS_PER_S;
+    if (t->stalled)
+        return 1;
+    return what->progress && what->progress(what->user, t->have, t->total ? t->total : what->bytes);
 }
 
 /* The first of the variables that is set. */
@@ -253,8 +267,6 @@ static void set_options(struct transfer *t, struct curl_slist **headers, const c
     curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)REDIRECTS);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_S);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)(what->stall_s ? what->stall_s : STALL_S));
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "edgewise");
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, t);
@@ -313,6 +325,11 @@ static enum outcome judge(struct transfer *t, CURLcode rc, const char *detail)
         ew_fail(t->err, t->why.code, "%s", t->why.text);
         return t->restart ? AGAIN : FAILED;
     }
+    if (rc == CURLE_ABORTED_BY_CALLBACK && t->stalled) {
+        ew_fail(t->err, EW_ENET, "%s: nothing came for %u s", t->name,
+                t->what->stall_s ? t->what->stall_s : STALL_S);
+        return AGAIN;
+    }
     if (rc == CURLE_ABORTED_BY_CALLBACK) {
         ew_fail(t->err, EW_ECANCELED, "cancelled; what came of %s is kept", t->name);
         return FAILED;
@@ -354,7 +371,8 @@ static enum outcome attempt(struct transfer *t)
     t->total = 0;
     t->range_from = UINT64_MAX;
     t->range_total = 0;
-    t->body_seen = t->restart = t->refused = false;
+    t->body_seen = t->restart = t->refused = t->stalled = false;
+    t->heard_ns = 0;
     if (t->text)
         ew_buf_clear(t->text);
     set_options(t, &headers, validator);
@@ -376,7 +394,8 @@ static enum outcome attempt(struct transfer *t)
 /* Sleeps in short steps, so that a cancel is heard. */
 static bool wait_ms(struct transfer *t, long ms)
 {
-    for (; ms > 0; ms -= 100) {
+    t->heard_ns = 0; /* our silence, not the server's */
+    for (; ms > 0; ms -= 100, t->heard_ns = 0) {
         nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
         if (on_progress(t, 0, 0, 0, 0))
             return false;

@@ -4,6 +4,7 @@
  * its length and the catalog's sizes, so there is no state file that could disagree with it. */
 #include "pull/pull.h"
 
+#include "base/file.h"
 #include "net/archive.h"
 #include "net/fetch.h"
 #include "net/pypi.h"
@@ -254,25 +255,6 @@ static int try_sources(struct job *job, char *name, size_t name_size, struct ew_
 
 /* ---- the place ---- */
 
-static int make_dirs(const char *dir, struct ew_err *err)
-{
-    char path[PATH_MAX];
-    size_t n = strlen(dir);
-    if (n == 0 || n >= sizeof path)
-        return ew_fail(err, EW_EINVAL, "a directory's name of %zu bytes", n);
-    memcpy(path, dir, n + 1);
-    for (size_t i = 1; i <= n; i++) {
-        if (path[i] != '/' && path[i] != '\0')
-            continue;
-        char was = path[i];
-        path[i] = '\0';
-        if (mkdir(path, 0755) && errno != EEXIST)
-            return ew_fail(err, EW_EIO, "%s: %s", path, strerror(errno));
-        path[i] = was;
-    }
-    return 0;
-}
-
 /* What is still to come, unpacked, and the largest package beside it. */
 static int check_space(const struct job *job, struct ew_err *err)
 {
@@ -362,7 +344,7 @@ static int prepare(struct job *job, struct ew_err *err)
     else
         rc = ew_fail(err, EW_ELIMIT, "the directory's name is too long");
     if (rc == 0)
-        rc = make_dirs(job->dir, err);
+        rc = ew_file_mkdirs(job->dir, err);
     snprintf(job->path, sizeof job->path, "%s/%.64s.gguf", job->dir, job->model->name);
     snprintf(job->part, sizeof job->part, "%s.part", job->path);
     return rc;
