@@ -1,42 +1,13 @@
-/* attn_avx512vnni.c - the KV cache and attention, 16 positions or 16 dimensions at a time.
+/* attn_avx512vnni.c - attention, 16 positions or 16 dimensions at a time.
  *
  * Both products share what they load: a block of up to 8 rows (tokens x query heads of one KV head)
  * walks the pages once, so each vector of halves is converted once for all of them. The rows of a
  * block are a compile-time constant: accumulators live in registers. 16 of them cover the latency
- * of fused multiply-add (4 cycles, one 512-bit a cycle on Zen 4). Bits as in ref_attn.c. */
+ * of fused multiply-add (4 cycles, one 512-bit a cycle on Zen 4). Bits as in ref_attn.c. Storing stays
+ * AVX2's: single halves gain nothing from the width. */
 #include "kernels/x86/math_avx512vnni.h"
 
-enum { ROWS_MAX = 8, DIM_MAX = 512 };
-
-static inline __m256i to_halves(__m512 v)
-{
-    v = _mm512_max_ps(v, _mm512_set1_ps(-EW_HALF_MAX)); /* this order turns NaN into a number */
-    v = _mm512_min_ps(v, _mm512_set1_ps(EW_HALF_MAX));
-    return _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-}
-
-static void store_v(uint16_t *page, const float *v, int dim, int index)
-{
-    uint16_t *to = page + (size_t)index * dim;
-
-    for (int d = 0; d < dim; d += 16) {
-        __mmask16 m = first_lanes(dim - d);
-        _mm256_mask_storeu_epi16(to + d, m, to_halves(_mm512_maskz_loadu_ps(m, v + d)));
-    }
-}
-
-static void store_k(uint16_t *page, const float *k, int dim, int index)
-{
-    uint16_t *tile = page + (size_t)(index / EW_KV_TILE) * dim * EW_KV_TILE + index % EW_KV_TILE;
-    uint16_t half[EW_KV_TILE];
-
-    for (int d = 0; d < dim; d += 16) {
-        __mmask16 m = first_lanes(dim - d);
-        _mm256_storeu_si256((void *)half, to_halves(_mm512_maskz_loadu_ps(m, k + d)));
-        for (int i = 0; i < 16 && d + i < dim; i++)
-            tile[(size_t)(d + i) * EW_KV_TILE] = half[i];
-    }
-}
+enum { ROWS_MAX = 8 };
 
 static inline __m512 from_halves(const uint16_t *h)
 {
@@ -298,8 +269,6 @@ static void attend_mix(float *const *out, const float *const *s, int rows, int d
 
 void ew_attn_init_avx512vnni(struct ew_kernels *kernels)
 {
-    kernels->store_k = store_k;
-    kernels->store_v = store_v;
     kernels->attend_scores = attend_scores;
     kernels->softmax = softmax;
     kernels->attend_mix = attend_mix;
