@@ -8,10 +8,10 @@
 # A job is a test binary of cmocka (each of its tests counts), a script (counts as one, or as what
 # its own last line "N passed, N failed" says; exit status 77 is a skip, the reason is its last
 # line), or a golden test. What ends by a signal, runs out of time, or runs no test has failed.
-# TEST_TIMEOUT is in seconds.
+# TEST_TIMEOUT and FETCH_TIMEOUT are in seconds.
 set -u
 export LC_ALL=C.UTF-8
-: "${JOBS:=2}" "${MODE:=release}" "${TEST_TIMEOUT:=300}"
+: "${JOBS:=2}" "${MODE:=release}" "${TEST_TIMEOUT:=300}" "${FETCH_TIMEOUT:=240}"
 export MODE JOBS TEST_TIMEOUT
 
 # Writes "passed failed skipped" beside the log and shows the log of what wasn't a plain success.
@@ -169,8 +169,17 @@ case ${1-} in
     ;;
 esac
 
+# Tests of real models use the default one; it is fetched once. Without it they are skipped.
+fetch_model() {
+    local models=${EDGEWISE_TEST_MODELS:-${XDG_CACHE_HOME:-$HOME/.cache}/edgewise/models}
+    [ -f "$models/smollm2-135m.gguf" ] && return
+    [ -n "${EDGEWISE_TEST_MODELS-}" ] || timeout "$FETCH_TIMEOUT" "$1/edgewise" pull smollm2-135m ||
+        echo "  no model could be fetched: what needs smollm2-135m is skipped"
+}
+
 build=$1
 shift
+fetch_model "$build"
 rm -rf "$build/check"
 mkdir -p "$build/check"
 {

@@ -93,7 +93,7 @@ void ew_progress_line(const struct ew_progress *progress, uint64_t now_ns, int c
     format_amount(total, sizeof total, (double)progress->total, progress->unit);
     if (per_s > 0)
         format_left(left, sizeof left, (double)(progress->total - at) / per_s);
-    snprintf(tail, sizeof tail, "  %s/%s  %s/s  %s", done, total, rate, left);
+    snprintf(tail, sizeof tail, "  %s/%s  %s/s%s%s", done, total, rate, *left ? "  " : "", left);
     int used = snprintf(text, max, "%.*s %3d%%", columns / 3, progress->what, (int)(part * 100));
     if (used < 0 || (size_t)used >= max)
         return;

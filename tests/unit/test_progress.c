@@ -31,10 +31,11 @@ static void test_the_line_says_how_much_how_fast_and_how_long(void **state)
     } cases[] = {
         {EW_PROGRESS_BYTES, 0, 50000000, 100000000, 10, 80,
          "model  50% [==============>             ]  50.0 MB/100.0 MB  5.0 MB/s  0:10 left"},
-        {EW_PROGRESS_BYTES, 0, 0, 999, 0, 60, "model   0% [>             ]  0 B/999 B  0 B/s  "},
+        {EW_PROGRESS_BYTES, 0, 0, 999, 0, 60,
+         "model   0% [>                            ]  0 B/999 B  0 B/s"},
         {EW_PROGRESS_COUNT, 0, 3, 3, 2, 60,
-         "model 100% [=====================]  3/3  1.5/s  0:00 left"},
-        {EW_PROGRESS_COUNT, 0, 10, 100000, 10, 40, "model   0%  10/100000  1/s  27:46:30 left"},
+         "model 100% [========================]  3/3  1.5/s  0:00 left"},
+        {EW_PROGRESS_COUNT, 0, 10, 100000, 10, 41, "model   0%  10/100000  1/s  27:46:30 left"},
         {EW_PROGRESS_BYTES, 0, 123456, 0, 1, 60, "model  123.5 kB  123.5 kB/s"},
         {EW_PROGRESS_BYTES, 90000000, 95000000, 100000000, 5, 20, "model  95%  95.0 MB/"},
     };
