@@ -5,9 +5,10 @@
 #     tests/run.sh --bless BUILD_DIR           rewrites the golden files from what the program says
 #     tests/run.sh --one BUILD_DIR KIND PATH   one job: what the first form runs in parallel
 #
-# A job is a test binary of cmocka (each of its tests counts), a script (counts as one, or as what
-# its own last line "N passed, N failed" says; exit status 77 is a skip, the reason is its last
-# line), or a golden test. What ends by a signal, runs out of time, or runs no test has failed.
+# A job is a test binary of cmocka (each of its tests counts), a script, or a golden test. A script
+# counts as one, or as what its last line "N passed, N failed" or its TAP lines say; exit status 77
+# is a skip, and its last line the reason. What ends by a signal, runs out of time, or runs no test
+# has failed.
 # TEST_TIMEOUT and FETCH_TIMEOUT are in seconds.
 set -u
 export LC_ALL=C.UTF-8
@@ -82,6 +83,12 @@ run_script() { # NAME COMMAND LOG
         read -r passed _ failed _ skipped _ <<<"$counts"
         skipped=${skipped:-0}
         grep -ai 'skip' "$3" | sed 's/^/        /' >"$3.skips"
+        [ $status != 0 ] && [ "$failed" = 0 ] && failed=1 && said_why $status >>"$3"
+    elif grep -aqE '^(not )?ok [0-9]' "$3"; then # the Test Anything Protocol
+        skipped=$(grep -acE '^ok [0-9].*# SKIP' "$3")
+        passed=$(($(grep -acE '^ok [0-9]' "$3") - skipped))
+        failed=$(grep -acE '^not ok [0-9]' "$3")
+        grep -aE '^ok [0-9].*# SKIP' "$3" | sed 's/^/        /' >"$3.skips"
         [ $status != 0 ] && [ "$failed" = 0 ] && failed=1 && said_why $status >>"$3"
     elif [ $status = 0 ]; then
         passed=1 failed=0 skipped=0
