@@ -53,7 +53,7 @@ static int32_t find_joined(const struct ew_vocab *vocab, uint32_t guess, struct 
 {
     if (is_joined(vocab, guess, left, right))
         return (int32_t)guess;
-    for (struct ew_probe p = ew_table_find(&vocab->table, hash); ew_table_next(&vocab->table, &p);)
+    for (struct ew_probe p = ew_index_find(&vocab->index, hash); ew_index_next(&vocab->index, &p);)
         if (is_joined(vocab, p.id, left, right))
             return (int32_t)p.id;
     return -1;
@@ -79,12 +79,12 @@ static int add_merge(struct ew_bpe *bpe, uint32_t index, int32_t *made, struct e
         return ew_fail(err, EW_EFORMAT,
                        "key %s, entry %u (%s) makes a word that the vocabulary lacks", key, index,
                        ew_gguf_show(rule).text);
-    struct ew_probe first = ew_table_find(&bpe->table, pair_hash(hash, left.bytes));
-    for (struct ew_probe p = first; ew_table_next(&bpe->table, &p);)
+    struct ew_probe first = ew_index_find(&bpe->index, pair_hash(hash, left.bytes));
+    for (struct ew_probe p = first; ew_index_next(&bpe->index, &p);)
         if (bpe->merges[p.id].bytes == rule.bytes &&
             memcmp(bpe->text + bpe->merges[p.id].at, rule.data, rule.bytes) == 0)
             return 0; /* given before: the first counts */
-    return ew_table_add(&bpe->table, first, index, err);
+    return ew_index_add(&bpe->index, first, index, err);
 }
 
 int ew_bpe_init(struct ew_bpe *bpe, const struct ew_gguf *gguf, const struct ew_vocab *vocab,
@@ -100,7 +100,7 @@ int ew_bpe_init(struct ew_bpe *bpe, const struct ew_gguf *gguf, const struct ew_
     uint32_t longest;
     code = ew_vocab_words(&array, key, EW_VOCAB_WORD_BYTES_MAX + 1, &bpe->merges, &longest, err);
     if (!code)
-        code = ew_table_init(&bpe->table, (size_t)array.count, err);
+        code = ew_index_init(&bpe->index, (size_t)array.count, err);
     int32_t made = -1;
     for (uint32_t i = 0; !code && i < array.count; i++)
         code = add_merge(bpe, i, &made, err);
@@ -110,7 +110,7 @@ int ew_bpe_init(struct ew_bpe *bpe, const struct ew_gguf *gguf, const struct ew_
 void ew_bpe_fini(struct ew_bpe *bpe)
 {
     free(bpe->merges);
-    ew_table_fini(&bpe->table);
+    ew_index_fini(&bpe->index);
     *bpe = (struct ew_bpe){0};
 }
 
@@ -124,8 +124,8 @@ static bool rank_of(const void *user, const struct ew_symbol *left, const struct
 {
     const struct rules *rules = user;
     const struct ew_bpe *bpe = rules->bpe;
-    struct ew_probe p = ew_table_find(&bpe->table, pair_hash(hash, left->bytes));
-    while (ew_table_next(&bpe->table, &p)) {
+    struct ew_probe p = ew_index_find(&bpe->index, pair_hash(hash, left->bytes));
+    while (ew_index_next(&bpe->index, &p)) {
         struct ew_word word = bpe->merges[p.id];
         const char *rule = bpe->text + word.at;
         if (word.bytes != left->bytes + right->bytes + 1 || rule[left->bytes] != ' ')

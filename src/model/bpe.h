@@ -17,7 +17,7 @@ struct ew_bpe {
     const struct ew_pretok_info *pretok;
     const char *text; /* borrowed: the merges, "left right", in the file */
     struct ew_word *merges;
-    struct ew_table table;
+    struct ew_index index;
     char letters[256][2]; /* of a byte, in UTF-8 */
     uint8_t letter_bytes[256];
     uint64_t letter_hashes[256];

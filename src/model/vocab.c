@@ -6,29 +6,29 @@
 
 enum { PROBES_MAX = 4096 };
 
-int ew_table_init(struct ew_table *table, size_t ids, struct ew_err *err)
+int ew_index_init(struct ew_index *index, size_t ids, struct ew_err *err)
 {
     size_t slots = 16;
     while (slots < ids * 2)
         slots *= 2;
-    table->mask = (uint32_t)(slots - 1);
-    table->slots = calloc(slots, sizeof *table->slots);
-    return table->slots ? 0 : ew_fail(err, EW_ENOMEM, "no memory for an index of %zu words", ids);
+    index->mask = (uint32_t)(slots - 1);
+    index->slots = calloc(slots, sizeof *index->slots);
+    return index->slots ? 0 : ew_fail(err, EW_ENOMEM, "no memory for an index of %zu words", ids);
 }
 
-void ew_table_fini(struct ew_table *table)
+void ew_index_fini(struct ew_index *index)
 {
-    free(table->slots);
-    *table = (struct ew_table){0};
+    free(index->slots);
+    *index = (struct ew_index){0};
 }
 
-int ew_table_add(struct ew_table *table, struct ew_probe p, uint32_t id, struct ew_err *err)
+int ew_index_add(struct ew_index *index, struct ew_probe p, uint32_t id, struct ew_err *err)
 {
     uint32_t at = p.at;
-    for (int probes = 0; table->slots[at]; at = (at + 1) & table->mask)
+    for (int probes = 0; index->slots[at]; at = (at + 1) & index->mask)
         if (++probes > PROBES_MAX)
             return ew_fail(err, EW_EFORMAT, "words chosen to collide in an index");
-    table->slots[at] = (id + 1) << EW_TABLE_TAG_BITS | p.tag;
+    index->slots[at] = (id + 1) << EW_INDEX_TAG_BITS | p.tag;
     return 0;
 }
 
@@ -65,13 +65,13 @@ static int add_word(struct ew_vocab *vocab, uint32_t id, const char *key, struct
     if (!word.bytes)
         return 0;
     uint64_t hash = ew_hash(word.data, word.bytes);
-    struct ew_probe first = ew_table_find(&vocab->table, hash);
-    for (struct ew_probe p = first; ew_table_next(&vocab->table, &p);)
+    struct ew_probe first = ew_index_find(&vocab->index, hash);
+    for (struct ew_probe p = first; ew_index_next(&vocab->index, &p);)
         if (vocab->words[p.id].bytes == word.bytes &&
             memcmp(ew_vocab_word(vocab, p.id).data, word.data, word.bytes) == 0)
             return ew_fail(err, EW_EFORMAT, "key %s, entries %u and %u are the same word", key,
                            p.id, id);
-    return ew_table_add(&vocab->table, first, id, err);
+    return ew_index_add(&vocab->index, first, id, err);
 }
 
 int ew_vocab_init(struct ew_vocab *vocab, const struct ew_gguf *gguf, const char *key,
@@ -96,7 +96,7 @@ int ew_vocab_init(struct ew_vocab *vocab, const struct ew_gguf *gguf, const char
     vocab->powers[0] = 1;
     for (uint32_t i = 1; i <= vocab->longest; i++)
         vocab->powers[i] = vocab->powers[i - 1] * EW_HASH_STEP;
-    code = ew_table_init(&vocab->table, vocab->count, err);
+    code = ew_index_init(&vocab->index, vocab->count, err);
     for (uint32_t id = 0; !code && id < vocab->count; id++)
         code = add_word(vocab, id, key, err);
     return code;
@@ -106,14 +106,14 @@ void ew_vocab_fini(struct ew_vocab *vocab)
 {
     free(vocab->words);
     free(vocab->powers);
-    ew_table_fini(&vocab->table);
+    ew_index_fini(&vocab->index);
     *vocab = (struct ew_vocab){0};
 }
 
 int32_t ew_vocab_find_hashed(const struct ew_vocab *vocab, const char *data, size_t bytes,
                              uint64_t hash)
 {
-    for (struct ew_probe p = ew_table_find(&vocab->table, hash); ew_table_next(&vocab->table, &p);)
+    for (struct ew_probe p = ew_index_find(&vocab->index, hash); ew_index_next(&vocab->index, &p);)
         if (vocab->words[p.id].bytes == bytes &&
             memcmp(ew_vocab_word(vocab, p.id).data, data, bytes) == 0)
             return (int32_t)p.id;

@@ -33,49 +33,49 @@ static inline uint64_t ew_hash(const char *data, size_t bytes)
 
 /* Ids by hash: open addressing, linear probes. Equality of what the ids stand for is the caller's
  * business, hence the loop in his code:
- *     for (struct ew_probe p = ew_table_find(&table, hash); ew_table_next(&table, &p);)
+ *     for (struct ew_probe p = ew_index_find(&index, hash); ew_index_next(&index, &p);)
  *         if (same(p.id)) ... */
-struct ew_table {
+struct ew_index {
     uint32_t *slots; /* (id + 1) << 12 | 12 bits of the hash; 0: free */
     uint32_t mask;
 };
 
 struct ew_probe {
     uint32_t at, tag;
-    uint32_t id; /* valid after ew_table_next gave true */
+    uint32_t id; /* valid after ew_index_next gave true */
 };
 
-enum { EW_TABLE_TAG_BITS = 12, EW_TABLE_TAG_MASK = (1 << EW_TABLE_TAG_BITS) - 1 };
+enum { EW_INDEX_TAG_BITS = 12, EW_INDEX_TAG_MASK = (1 << EW_INDEX_TAG_BITS) - 1 };
 
-static inline struct ew_probe ew_table_find(const struct ew_table *table, uint64_t hash)
+static inline struct ew_probe ew_index_find(const struct ew_index *index, uint64_t hash)
 {
     hash ^= hash >> 32;
     hash *= 0xD6E8FEB86659FD93u;
     hash ^= hash >> 29;
-    return (struct ew_probe){(uint32_t)(hash >> EW_TABLE_TAG_BITS) & table->mask,
-                             (uint32_t)hash & EW_TABLE_TAG_MASK, 0};
+    return (struct ew_probe){(uint32_t)(hash >> EW_INDEX_TAG_BITS) & index->mask,
+                             (uint32_t)hash & EW_INDEX_TAG_MASK, 0};
 }
 
 /* True: p->id has the same tag, is it the one? False: it isn't in the table; p->at is free. */
-static inline bool ew_table_next(const struct ew_table *table, struct ew_probe *p)
+static inline bool ew_index_next(const struct ew_index *index, struct ew_probe *p)
 {
     for (;;) {
-        uint32_t slot = table->slots[p->at];
+        uint32_t slot = index->slots[p->at];
         if (!slot)
             return false;
-        p->at = (p->at + 1) & table->mask;
-        if ((slot & EW_TABLE_TAG_MASK) == p->tag) {
-            p->id = (slot >> EW_TABLE_TAG_BITS) - 1;
+        p->at = (p->at + 1) & index->mask;
+        if ((slot & EW_INDEX_TAG_MASK) == p->tag) {
+            p->id = (slot >> EW_INDEX_TAG_BITS) - 1;
             return true;
         }
     }
 }
 
-int ew_table_init(struct ew_table *table, size_t ids, struct ew_err *err);
-void ew_table_fini(struct ew_table *table);
+int ew_index_init(struct ew_index *index, size_t ids, struct ew_err *err);
+void ew_index_fini(struct ew_index *index);
 /* Puts id at the first free slot behind the probe. A file whose words all collide must not make
  * opening slow: EW_EFORMAT after 4096 slots in use (random words: 30 or so). */
-int ew_table_add(struct ew_table *table, struct ew_probe p, uint32_t id, struct ew_err *err);
+int ew_index_add(struct ew_index *index, struct ew_probe p, uint32_t id, struct ew_err *err);
 
 struct ew_word {
     uint32_t at, bytes;
@@ -87,7 +87,7 @@ struct ew_vocab {
     uint32_t count;
     uint32_t longest; /* bytes */
     uint64_t *powers; /* of EW_HASH_STEP, 0 .. longest */
-    struct ew_table table;
+    struct ew_index index;
 };
 
 /* Reads the array of strings `key`, checks it, and indexes it; an empty word is a hole that no text

@@ -25,8 +25,8 @@ static const struct {
     {"gpt-2", "a^\n^\n^b"},
     {"gpt-2", "a^\n\n^ b"},
     {"gpt-2", "\xE4\xB8\xAD\xE6\x96\x87^\xEF\xBC\x8C^\xE5\xA5\xBD"},
-    {"gpt-2", "e^\xCC\x81^x"},  /* a combining mark isn't a letter */
-    {"gpt-2", "a^\xC2\xA0^b"},  /* white, but not the space that joins */
+    {"gpt-2", "e^\xCC\x81^x"}, /* a combining mark isn't a letter */
+    {"gpt-2", "a^\xC2\xA0^b"}, /* white, but not the space that joins */
     {"gpt-2", "a^\xC2\xA0^ b"},
     {"gpt-2", "\xF0\x9F\x98\x80\xF0\x9F\x98\x80^ \xF0\x9F\x98\x80"},
     {"gpt-2", "(^x^)^ ->^ y^;"},
@@ -97,9 +97,27 @@ static void words_are_cut_where_the_expression_says(void **state)
 static void words_are_never_empty_and_add_up_to_the_text(void **state)
 {
     (void)state;
-    static const char *const pieces[] = {"a", "B", "'", "s", "l", " ", "  ", "\n", "\r", "\t",
-                                         "1", "9", ".", "$", "\xC2\xA0", "\xD9\xA3", "\xCC\x81",
-                                         "\xE4\xB8\xAD", "\xE3\x80\x80", "\xF0\x9F\x98\x80", "\0"};
+    static const char *const pieces[] = {"a",
+                                         "B",
+                                         "'",
+                                         "s",
+                                         "l",
+                                         " ",
+                                         "  ",
+                                         "\n",
+                                         "\r",
+                                         "\t",
+                                         "1",
+                                         "9",
+                                         ".",
+                                         "$",
+                                         "\xC2\xA0",
+                                         "\xD9\xA3",
+                                         "\xCC\x81",
+                                         "\xE4\xB8\xAD",
+                                         "\xE3\x80\x80",
+                                         "\xF0\x9F\x98\x80",
+                                         "\0"};
     struct ew_rng rng;
     ew_rng_init(&rng, 2);
     for (int round = 0; round < 50000; round++) {

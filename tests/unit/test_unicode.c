@@ -12,51 +12,36 @@ static const struct {
     uint32_t point;
     enum ew_unicode_class class;
 } known[] = {
-    {'A', EW_UNICODE_LETTER},
-    {'z', EW_UNICODE_LETTER},
-    {0xAA, EW_UNICODE_LETTER},   /* feminine ordinal */
-    {0xB5, EW_UNICODE_LETTER},   /* micro sign */
-    {0x2B0, EW_UNICODE_LETTER},  /* modifier letter */
-    {0x5D0, EW_UNICODE_LETTER},  /* alef */
-    {0x4E2D, EW_UNICODE_LETTER}, /* han */
-    {0xD7A3, EW_UNICODE_LETTER}, /* last hangul syllable */
-    {0x1D400, EW_UNICODE_LETTER},
-    {0x31350, EW_UNICODE_LETTER}, /* a letter since Unicode 15 */
-    {0x2EBF0, EW_UNICODE_LETTER}, /* since 15.1 */
-    {0x0CF3, EW_UNICODE_OTHER},   /* a mark since 15 */
-    {0x1C89, EW_UNICODE_OTHER},   /* a letter since 16: not one here */
-    {'7', EW_UNICODE_NUMBER},
-    {0xB2, EW_UNICODE_NUMBER},   /* superscript two */
-    {0xBD, EW_UNICODE_NUMBER},   /* one half */
-    {0x663, EW_UNICODE_NUMBER},  /* arabic three */
-    {0x2167, EW_UNICODE_NUMBER}, /* roman eight */
-    {0x3007, EW_UNICODE_NUMBER}, /* han zero */
-    {'!', EW_UNICODE_PUNCTUATION},
-    {'_', EW_UNICODE_PUNCTUATION},
-    {0x3002, EW_UNICODE_PUNCTUATION},
-    {0x2014, EW_UNICODE_PUNCTUATION},
-    {'$', EW_UNICODE_OTHER},
-    {'+', EW_UNICODE_OTHER},
-    {'`', EW_UNICODE_OTHER},
-    {0x301, EW_UNICODE_OTHER},  /* combining acute */
-    {0x200B, EW_UNICODE_OTHER}, /* zero width space isn't white */
+    {'A', EW_UNICODE_LETTER},         {'z', EW_UNICODE_LETTER},
+    {0xAA, EW_UNICODE_LETTER},                                      /* feminine ordinal */
+    {0xB5, EW_UNICODE_LETTER},                                      /* micro sign */
+    {0x2B0, EW_UNICODE_LETTER},                                     /* modifier letter */
+    {0x5D0, EW_UNICODE_LETTER},                                     /* alef */
+    {0x4E2D, EW_UNICODE_LETTER},                                    /* han */
+    {0xD7A3, EW_UNICODE_LETTER},                                    /* last hangul syllable */
+    {0x1D400, EW_UNICODE_LETTER},     {0x31350, EW_UNICODE_LETTER}, /* a letter since Unicode 15 */
+    {0x2EBF0, EW_UNICODE_LETTER},                                   /* since 15.1 */
+    {0x0CF3, EW_UNICODE_OTHER},                                     /* a mark since 15 */
+    {0x1C89, EW_UNICODE_OTHER}, /* a letter since 16: not one here */
+    {'7', EW_UNICODE_NUMBER},         {0xB2, EW_UNICODE_NUMBER}, /* superscript two */
+    {0xBD, EW_UNICODE_NUMBER},                                   /* one half */
+    {0x663, EW_UNICODE_NUMBER},                                  /* arabic three */
+    {0x2167, EW_UNICODE_NUMBER},                                 /* roman eight */
+    {0x3007, EW_UNICODE_NUMBER},                                 /* han zero */
+    {'!', EW_UNICODE_PUNCTUATION},    {'_', EW_UNICODE_PUNCTUATION},
+    {0x3002, EW_UNICODE_PUNCTUATION}, {0x2014, EW_UNICODE_PUNCTUATION},
+    {'$', EW_UNICODE_OTHER},          {'+', EW_UNICODE_OTHER},
+    {'`', EW_UNICODE_OTHER},          {0x301, EW_UNICODE_OTHER}, /* combining acute */
+    {0x200B, EW_UNICODE_OTHER},                                  /* zero width space isn't white */
     {0x180E, EW_UNICODE_OTHER}, /* nor is the mongolian vowel separator */
-    {0x1C, EW_UNICODE_OTHER},
-    {0, EW_UNICODE_OTHER},
-    {0x1F600, EW_UNICODE_OTHER},
-    {0xFFFD, EW_UNICODE_OTHER},
-    {0x10FFFF, EW_UNICODE_OTHER},
-    {0x110000, EW_UNICODE_OTHER},
-    {UINT32_MAX, EW_UNICODE_OTHER},
-    {' ', EW_UNICODE_SPACE},
-    {'\t', EW_UNICODE_SPACE},
-    {'\v', EW_UNICODE_SPACE},
-    {0x85, EW_UNICODE_SPACE},
-    {0xA0, EW_UNICODE_SPACE},
-    {0x1680, EW_UNICODE_SPACE},
-    {0x2000, EW_UNICODE_SPACE},
-    {0x200A, EW_UNICODE_SPACE},
-    {0x2028, EW_UNICODE_SPACE},
+    {0x1C, EW_UNICODE_OTHER},         {0, EW_UNICODE_OTHER},
+    {0x1F600, EW_UNICODE_OTHER},      {0xFFFD, EW_UNICODE_OTHER},
+    {0x10FFFF, EW_UNICODE_OTHER},     {0x110000, EW_UNICODE_OTHER},
+    {UINT32_MAX, EW_UNICODE_OTHER},   {' ', EW_UNICODE_SPACE},
+    {'\t', EW_UNICODE_SPACE},         {'\v', EW_UNICODE_SPACE},
+    {0x85, EW_UNICODE_SPACE},         {0xA0, EW_UNICODE_SPACE},
+    {0x1680, EW_UNICODE_SPACE},       {0x2000, EW_UNICODE_SPACE},
+    {0x200A, EW_UNICODE_SPACE},       {0x2028, EW_UNICODE_SPACE},
     {0x3000, EW_UNICODE_SPACE},
 };
 
