@@ -4,8 +4,6 @@
  * first of each makes our sentence. */
 #include "flow/data.h"
 
-#include "base/embed.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +14,14 @@ struct ew_str ew_data_embedded(const char *name)
         if (strcmp(file->name, name) == 0)
             return (struct ew_str){file->data, file->bytes};
     return (struct ew_str){NULL, 0};
+}
+
+const struct ew_embed *ew_data_file(size_t index)
+{
+    const struct ew_embed *file = ew_embed_files;
+    while (file->name && index-- > 0)
+        file++;
+    return file->name ? file : NULL;
 }
 
 struct story {

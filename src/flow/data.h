@@ -6,6 +6,7 @@
 #define EW_DATA_H
 
 #include "base/buf.h"
+#include "base/embed.h"
 
 #include <cyaml/cyaml.h>
 
@@ -14,6 +15,7 @@
 
 /* An embedded file's text by its name ("data/prices.csv"); .data NULL where there is none. */
 struct ew_str ew_data_embedded(const char *name);
+const struct ew_embed *ew_data_file(size_t index); /* by name, sorted; NULL behind the last */
 /* Text -> the schema's struct; the caller gives it back to ew_data_free with the same schema.
  * `name` is what errors call the file. */
 int ew_data_yaml(struct ew_str text, const char *name, const cyaml_schema_value_t *schema,
