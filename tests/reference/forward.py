@@ -13,6 +13,8 @@ gate and up in another."""
 import numpy as np
 
 WINDOW_PATTERN = {"gemma2": 2, "gemma3": 6}
+GEMMA2 = {"attention.sliding_window": 4096, "attn_logit_softcapping": 50.0,
+          "final_logit_softcapping": 30.0} # where the file doesn't say (arXiv:2408.00118, table 1)
 LOCAL_ROPE_BASE = 10000.0 # of gemma3's window layers where the file doesn't say (paper, 2.1)
 YARN_FAST, YARN_SLOW = 32.0, 1.0 # rotations over the original context (YaRN, arXiv:2309.00071)
 
@@ -44,6 +46,8 @@ class Model:
         self.rope_tables = self.plan_rope(ctx)
 
     def key(self, name, default=None):
+        if self.arch == "gemma2":
+            default = GEMMA2.get(name, default)
         value = self.gguf.kv.get(f"{self.arch}.{name}", default)
         if value is None:
             raise KeyError(f"{self.arch}.{name}")

@@ -80,6 +80,8 @@ MODELS = {
     "llama-bf16": dict(arch="llama", type="BF16", tied=False),
     "llama-wide-heads": dict(arch="llama", head_dim=32),
     "llama-qkv-biases": dict(arch="llama", bias="qkv"),
+    "llama-all-biases": dict(arch="llama", bias="qkvo"),
+    "llama-longer-than-a-chunk": dict(arch="llama", n=600, ctx=1024, trained=1024),
     "llama-linear": dict(arch="llama", kv={"rope.scaling.type": "linear",
                                            "rope.scaling.factor": 4.0}),
     "llama-scaling-none": dict(arch="llama", kv={"rope.scaling.type": "none",
@@ -94,12 +96,20 @@ MODELS = {
     "qwen3-untied": dict(arch="qwen3", head_dim=32, tied=False, kv_heads=4),
     "gemma2": dict(arch="gemma2", layers=4, head_dim=32, vocabulary=spm_vocabulary,
                    kv=CAPS | {"attention.sliding_window": 8}),
+    "gemma2-by-default": dict(arch="gemma2", dim=128, vocabulary=spm_vocabulary),
     "gemma3": dict(arch="gemma3", layers=7, head_dim=32, heads=4, kv_heads=1, base=1000000.0,
                    vocabulary=spm_vocabulary, kv={"attention.sliding_window": 8}),
     "gemma3-linear": dict(arch="gemma3", layers=6, head_dim=32, base=1000000.0,
                           vocabulary=spm_vocabulary,
                           kv={"attention.sliding_window": 40, "rope.scaling.type": "linear",
                               "rope.scaling.factor": 8.0}),
+    "gemma3-pattern": dict(arch="gemma3", layers=4, head_dim=32, vocabulary=spm_vocabulary,
+                           kv={"attention.sliding_window": 8,
+                               "attention.sliding_window_pattern": 3,
+                               "rope.freq_base_swa": 500.0}),
+    "gemma3-longer-than-a-chunk": dict(arch="gemma3", layers=6, head_dim=16, n=600, ctx=1024,
+                                       vocabulary=spm_vocabulary, trained=1024,
+                                       kv={"attention.sliding_window": 100}),
     "gemma3-no-window": dict(arch="gemma3", head_dim=32, vocabulary=spm_vocabulary),
     "phi3": dict(arch="phi3", tied=False, vocabulary=spm_vocabulary),
     "phi3-wide-heads": dict(arch="phi3", dim=192, heads=2, kv_heads=2, vocabulary=spm_vocabulary),
@@ -111,6 +121,7 @@ MODELS = {
                       factors={"rope_factors_short": SHORT, "rope_factors_long": LONG},
                       kv={"rope.scaling.original_context_length": 128,
                           "rope.scaling.attn_factor": 1.19}),
+    "phi3-biases": dict(arch="phi3", bias="qkv"),
     "phi3-partial": dict(arch="phi3", dim=128, kv={"rope.dimension_count": 24}),
 }
 # Quantised matrices: the inputs of the engine's are quantised too, in blocks of 32.
@@ -181,6 +192,8 @@ class Builder:
         q, kv = self.heads * self.head_dim, self.kv_heads * self.head_dim
         if self.arch == "phi3":
             self.matrix(p + "attn_qkv.weight", q + 2 * kv, self.dim, 1.5)
+            if self.bias:
+                self.vector(p + "attn_qkv.bias", q + 2 * kv, 0, 0.5)
         else:
             for c, rows, gain in (("q", q, 1.7), ("k", kv, 1.7), ("v", kv, 1)):
                 self.matrix(p + f"attn_{c}.weight", rows, self.dim, gain)
@@ -190,6 +203,8 @@ class Builder:
             self.vector(p + "attn_q_norm.weight", self.head_dim, 1.3, 0.3)
             self.vector(p + "attn_k_norm.weight", self.head_dim, 1.3, 0.3)
         self.matrix(p + "attn_output.weight", self.dim, q)
+        if "o" in self.bias:
+            self.vector(p + "attn_output.bias", self.dim, 0, 0.5)
 
     def layer(self, p):
         self.vector(p + "attn_norm.weight", self.dim, 1, 0.2)
