@@ -1,6 +1,8 @@
 /* jsonw.c - commas, indentation, escapes and numbers of JSON (RFC 8259). */
 #include "base/jsonw.h"
 
+#include "base/utf8.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,25 +99,6 @@ int ew_jsonw_finish(struct ew_jsonw *json, struct ew_err *err)
     return json->err.code;
 }
 
-/* Length of the valid UTF-8 character at `at`; 0 when there is none (the Unicode standard's table
- * 3-7: no overlong forms, no surrogates, nothing above U+10FFFF). */
-static size_t utf8_character(const unsigned char *at, size_t bytes)
-{
-    if (at[0] < 0x80)
-        return 1;
-    size_t n = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
-    if (at[0] < 0xc2 || at[0] > 0xf4 || bytes < n)
-        return 0;
-    unsigned char low = at[0] == 0xe0 ? 0xa0 : at[0] == 0xf0 ? 0x90 : 0x80;
-    unsigned char high = at[0] == 0xed ? 0x9f : at[0] == 0xf4 ? 0x8f : 0xbf;
-    if (at[1] < low || at[1] > high)
-        return 0;
-    for (size_t i = 2; i < n; i++)
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-    return n;
-}
-
 static const char *escape_of(unsigned char c, char *room, size_t max)
 {
     switch (c) {
@@ -141,15 +124,16 @@ static void quote(struct ew_jsonw *json, const char *data, size_t bytes)
     put_text(json, "\"");
     for (size_t i = 0; i < bytes;) {
         unsigned char c = (unsigned char)data[i];
-        size_t n = utf8_character((const unsigned char *)data + i, bytes - i);
-        if (n && c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) {
-            i += n;
+        struct ew_utf8_char next = ew_utf8_next(data + i, bytes - i);
+        bool whole = next.state == EW_UTF8_WHOLE;
+        size_t at = i;
+        i += (size_t)next.bytes;
+        if (whole && c >= 0x20 && c != '"' && c != '\\' && c != 0x7f)
             continue;
-        }
         char room[8];
-        put(json, data + from, i - from);
-        put_text(json, n ? escape_of(c, room, sizeof room) : "\xef\xbf\xbd");
-        from = ++i;
+        put(json, data + from, at - from);
+        put_text(json, whole ? escape_of(c, room, sizeof room) : "\xef\xbf\xbd");
+        from = i;
     }
     put(json, data + from, bytes - from);
     put_text(json, "\"");

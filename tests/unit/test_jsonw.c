@@ -117,6 +117,7 @@ static void test_text_is_escaped_and_repaired(void **state)
         {"\xc0\x80", 2, "\"\xef\xbf\xbd\xef\xbf\xbd\"\n"},                 /* overlong */
         {"\xed\xa0\x80", 3, "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"\n"}, /* surrogate */
         {"\xf4\x90\x80\x80", 4, "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"\n"},
+        {"\xf0\x9f\x98!", 4, "\"\xef\xbf\xbd!\"\n"}, /* a start is replaced as a whole */
         {"", 0, "\"\"\n"},
     };
     for (size_t i = 0; i < EW_COUNT(cases); i++) {
