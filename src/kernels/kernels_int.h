@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "kernels/kernels.h"
+#include "kernels/probe.h"
 
 void ew_gemm_init_c(struct ew_kernels *kernels);
 void ew_float_init_c(struct ew_kernels *kernels);
@@ -21,6 +22,8 @@ void ew_float_init_avx2(struct ew_kernels *kernels);
 void ew_float_init_avx512vnni(struct ew_kernels *kernels);
 void ew_attn_init_avx2(struct ew_kernels *kernels);       /* called by ew_float_init_avx2 */
 void ew_attn_init_avx512vnni(struct ew_kernels *kernels); /* likewise */
+void ew_probe_init_avx2(struct ew_probe *probe);
+void ew_probe_init_avx512vnni(struct ew_probe *probe);
 #endif
 
 /* The scalar reference, for ew_float_init_c. */

@@ -3,8 +3,8 @@
  * Both products share what they load: a block of up to 8 rows (tokens x query heads of one KV head)
  * walks the pages once, so each vector of halves is converted once for all of them. The rows of a
  * block are a compile-time constant: accumulators live in registers. 16 of them cover the latency
- * of fused multiply-add (4 cycles, one 512-bit a cycle on Zen 4). Bits as in ref_attn.c. Storing stays
- * AVX2's: single halves gain nothing from the width. */
+ * of fused multiply-add (4 cycles, one 512-bit a cycle on Zen 4). Bits as in ref_attn.c. Storing
+ * stays AVX2's: single halves gain nothing from the width. */
 #include "kernels/x86/math_avx512vnni.h"
 
 enum { ROWS_MAX = 8 };
