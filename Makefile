@@ -19,8 +19,10 @@ OPT_debug   := -O0
 OPT_asan    := -O1 -fsanitize=address -DEW_SANITIZED
 OPT_ubsan   := -O1 -fsanitize=undefined -fno-sanitize-recover=all -DEW_SANITIZED
 OPT_tsan    := -O1 -fsanitize=thread -DEW_SANITIZED
+OPT_fuzz    := -O1 -fsanitize=address,undefined,fuzzer-no-link -DEW_SANITIZED
 OPT := $(or $(OPT_$(MODE)),$(error MODE is release, debug, asan, ubsan or tsan, not '$(MODE)'))
-CFLAGS   += -std=c17 -D_GNU_SOURCE $(OPT) -g -fno-omit-frame-pointer -ffp-contract=off $(WARN)
+CFLAGS   += -std=c17 -D_GNU_SOURCE $(OPT) -g -fno-omit-frame-pointer -ffp-contract=off $(WARN) \
+            $(if $(filter fuzz,$(MODE)),-Wno-error)
 CPPFLAGS += -Iinclude -Isrc $(if $(filter tests/%,$<),-Itests) -MMD -MP -DEW_VERSION='"$(VERSION)"'
 LDFLAGS  += $(filter -fsanitize%,$(OPT)) -pthread
 
@@ -79,7 +81,20 @@ $(B)/%.o: %.c Makefile
 # ---- tests ----
 
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(call obj,$(HELPER_SRC)) $(B)/libapp.a $(B)/libedgewise.a
-	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(LIBS)
+
+# A fuzzer's entry, replayed by the unit test of its name, or driven by clang's libFuzzer.
+$(B)/tests/unit/test_fuzz_gguf: $(B)/tests/fuzz/fuzz_gguf.o
+$(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(call obj,$(HELPER_SRC)) $(B)/libedgewise.a
+	@echo "  LD    $@"; $(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ -lm
+
+FUZZ         ?= gguf
+FUZZ_SECONDS ?= 60
+fuzz: $(B)/tests/unit/test_fuzz_$(FUZZ)
+	@$(MAKE) --no-print-directory MODE=fuzz CC=clang-14 build/fuzz/tests/fuzz/fuzz_$(FUZZ)
+	@mkdir -p build/fuzz/corpus/$(FUZZ); $< --corpus build/fuzz/corpus/$(FUZZ)
+	build/fuzz/tests/fuzz/fuzz_$(FUZZ) -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 \
+	    -max_len=65536 -artifact_prefix=build/fuzz/ build/fuzz/corpus/$(FUZZ)
 
 $(B)/tests/kcheck/kcheck: $(call obj,$(KCHECK_SRC)) $(B)/libedgewise.a
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ -lm
@@ -145,10 +160,11 @@ help:
 	@echo "make kcheck     kernels of every instruction set against the reference; kbench: their speed"
 	@echo "make tidy       layers, lengths, banned calls, formatting;  make fmt: format"
 	@echo "make bless      rewrite the golden files from what the program says now"
+	@echo "make fuzz       FUZZ=gguf for FUZZ_SECONDS=60 under libFuzzer (needs clang-14)"
 	@echo "make badfiles   rewrite docs/BAD_FILES.md from what bad files are told now"
 	@echo "make peers      speed beside llama.cpp on the same files"
 	@echo "make install    PREFIX=$(PREFIX), DESTDIR=;  make uninstall, make clean"
 
-.PHONY: all check check-now bless badfiles kcheck kbench tidy fmt deps demo peers install uninstall clean help
+.PHONY: all check check-now bless badfiles fuzz kcheck kbench tidy fmt deps demo peers install uninstall clean help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

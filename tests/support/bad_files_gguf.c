@@ -104,7 +104,8 @@ static void wrapping_string(struct gguf_make *m)
 
 static void wrapping_key(struct gguf_make *m)
 {
-    m->pair_count = 0;
+    gguf_make_drop(m, "key");
+    gguf_make_drop(m, "general.architecture");
     memset(freeze(m) + 24, 0xff, 8); /* where the length of the first name stands */
     memset(m->raw.data + 16, 1, 1);
 }
