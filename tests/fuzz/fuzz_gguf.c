@@ -1,7 +1,7 @@
 /* fuzz_gguf.c - any bytes as a model file: opened as far as a model without its weights' work.
  *
- * LLVMFuzzerTestOneInput is what libFuzzer calls (make fuzz, clang); unit/test_fuzz_gguf.c replays a
- * corpus through it in make check. What opens is used: every token decoded, a text encoded. */
+ * LLVMFuzzerTestOneInput is what libFuzzer calls (make fuzz, clang); unit/test_fuzz_gguf.c replays
+ * a corpus through it in make check. What opens is used: every token decoded, a text encoded. */
 #include <stdlib.h>
 #include <string.h>
 
