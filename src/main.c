@@ -26,7 +26,7 @@ static const struct command commands[] = {
 
     /* {"eval", ew_cmd_eval, "measure the quality of a model's answers"}, */
 
-    /* {"pcr", ew_cmd_pcr, "weigh quality and responsiveness against cost"}, */
+    {"pcr", ew_cmd_pcr, "weigh quality and responsiveness against cost"},
 
     /* {"tokenize", ew_cmd_tokenize, "text to token ids, and back"}, */
 

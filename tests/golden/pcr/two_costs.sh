@@ -1,0 +1,1 @@
+edgewise pcr --quality .8 --joules 5 --cost-cents 1
