@@ -107,6 +107,7 @@ build/tools/tidy: tools/tidy.c
 check: deps
 	@$(MAKE) --no-print-directory check-now
 check-now: all $(TESTS) $(KCHECK) build/tools/tidy
+	@tests/support/model.sh $(B)/edgewise >/dev/null || true
 	@MODE=$(MODE) CC="$(CC)" JOBS=$(JOBS) tests/run.sh $(B) $(TESTS) $(KCHECK)
 bless: all
 	@MODE=$(MODE) tests/run.sh --bless $(B)

@@ -3,17 +3,13 @@
 
 #include "base/args.h"
 #include "base/clock.h"
-#include "base/jsonw.h"
 #include "base/progress.h"
-#include "base/table.h"
 #include "base/term.h"
-#include "pull/pull.h"
+#include "pull/pull_show.h"
 
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t stopped;
@@ -60,93 +56,6 @@ static void note(void *user, const char *sentence)
     fprintf(stderr, "edgewise pull: %s; trying the next source\n", sentence);
 }
 
-static bool is_pulled(const char *dir, const struct ew_catalog_model *model, char *path,
-                      size_t size)
-{
-    struct stat st;
-    int n = snprintf(path, size, "%s/%s.gguf", dir, model->name);
-    return n > 0 && (size_t)n < size && stat(path, &st) == 0 &&
-           (uint64_t)st.st_size == model->bytes;
-}
-
-static void put_model(struct ew_jsonw *json, const struct ew_catalog_model *model, const char *path)
-{
-    ew_jsonw_put_text(json, "name", model->name);
-    ew_jsonw_put_text(json, "title", model->title);
-    ew_jsonw_put_text(json, "quantization", model->quantization);
-    ew_jsonw_put_text(json, "licence", model->licence);
-    ew_jsonw_put_u64(json, "bytes", model->bytes);
-    ew_jsonw_put_text(json, "sha256", model->sha256);
-    ew_jsonw_put_text(json, "as_of", model->as_of);
-    ew_jsonw_put_text(json, "note", model->note);
-    ew_jsonw_put_text(json, "path", path);
-}
-
-static int print_json(struct ew_jsonw *json, struct ew_err *err)
-{
-    int rc = ew_jsonw_finish(json, err);
-    if (rc == 0)
-        fputs(ew_buf_cstr(json->out), stdout);
-    ew_buf_fini(json->out);
-    return rc;
-}
-
-static int list_json(const struct ew_catalog *catalog, const char *dir, struct ew_err *err)
-{
-    struct ew_buf text;
-    struct ew_jsonw json;
-    const struct ew_catalog_model *model;
-    char path[PATH_MAX];
-    ew_buf_init(&text, EW_TABLE_BYTES_MAX);
-    ew_jsonw_init(&json, &text, EW_JSONW_PRETTY);
-    ew_jsonw_array(&json);
-    for (size_t i = 0; (model = ew_catalog_at(catalog, i)); i++) {
-        ew_jsonw_object(&json);
-        put_model(&json, model, is_pulled(dir, model, path, sizeof path) ? path : NULL);
-        ew_jsonw_end(&json);
-    }
-    ew_jsonw_end(&json);
-    return print_json(&json, err);
-}
-
-static int list_table(const struct ew_catalog *catalog, const char *dir, struct ew_err *err)
-{
-    static const struct ew_table_column columns[] = {
-        {"name", EW_TABLE_LEFT},    {"quantized", EW_TABLE_LEFT}, {"MB", EW_TABLE_RIGHT},
-        {"licence", EW_TABLE_LEFT}, {"here", EW_TABLE_LEFT},      {"what it is", EW_TABLE_LEFT}};
-    struct ew_table table;
-    const struct ew_catalog_model *model;
-    char path[PATH_MAX];
-    ew_table_init(&table, columns, EW_COUNT(columns));
-    for (size_t i = 0; (model = ew_catalog_at(catalog, i)); i++) {
-        ew_table_cell(&table, "%s", model->name);
-        ew_table_cell(&table, "%s", model->quantization);
-        ew_table_number(&table, (double)model->bytes / 1e6, 1);
-        ew_table_cell(&table, "%s", model->licence);
-        ew_table_cell(&table, "%s", is_pulled(dir, model, path, sizeof path) ? "yes" : "no");
-        ew_table_cell(&table, "%s", model->title);
-    }
-    int rc = ew_table_print(&table, stdout, err);
-    ew_table_fini(&table);
-    return rc;
-}
-
-static int print_result(const struct ew_pull *how, const struct ew_pull_result *result,
-                        double seconds, struct ew_err *err)
-{
-    struct ew_buf text;
-    struct ew_jsonw json;
-    ew_buf_init(&text, EW_TABLE_BYTES_MAX);
-    ew_jsonw_init(&json, &text, EW_JSONW_PRETTY);
-    ew_jsonw_object(&json);
-    put_model(&json, how->model, result->path);
-    ew_jsonw_put_bool(&json, "already", result->already);
-    ew_jsonw_put_text(&json, "source", result->already ? NULL : result->source);
-    ew_jsonw_put_digits(&json, "seconds", seconds, 4);
-    ew_jsonw_end(&json);
-    return print_json(&json, err);
-}
-
 static int pull(struct ew_pull *how, bool as_json, struct ew_err *err)
 {
     struct screen screen = {.terminal = ew_term_is(STDERR_FILENO)};
@@ -168,7 +77,8 @@ static int pull(struct ew_pull *how, bool as_json, struct ew_err *err)
         return rc;
     if (!result.already && how->model->note)
         fprintf(stderr, "licence: %s; %s\n", how->model->licence, how->model->note);
-    return as_json ? print_result(how, &result, seconds, err) : (puts(result.path), 0);
+    return as_json ? ew_pull_show_result(how, &result, seconds, stdout, err)
+                   : (puts(result.path), 0);
 }
 
 int ew_cmd_pull(int argc, char **argv)
@@ -208,6 +118,7 @@ int ew_cmd_pull(int argc, char **argv)
         return status;
     if (as_list == (args.word_count == 1))
         return ew_args_wrong(&args, as_list ? "--list takes no name" : "which model? see --list");
+    enum ew_pull_form form = as_json ? EW_PULL_JSON : EW_PULL_TABLE;
     how.stall_s = (unsigned)timeout;
     how.retries = (unsigned)retries;
     struct ew_err err = {0};
@@ -217,7 +128,7 @@ int ew_cmd_pull(int argc, char **argv)
     if (rc == 0 && !how.dir && (rc = ew_catalog_dir(cache, sizeof cache, &err)) == 0)
         how.dir = cache;
     if (rc == 0 && as_list)
-        rc = (as_json ? list_json : list_table)(catalog, how.dir, &err);
+        rc = ew_pull_show_list(catalog, how.dir, form, stdout, &err);
     else if (rc == 0 && (how.model = ew_catalog_get(catalog, args.words[0])))
         rc = pull(&how, as_json, &err);
     else if (rc == 0)
