@@ -14,6 +14,9 @@ struct given {
     int r_function;
     double ttft_ms, target_ms, joules, tariff, prompt, cached, output;
     const char *price, *prices, *day, *name;
+    struct ew_arg_list list;
+    double alpha;
+    bool paper, sweep, json;
 };
 
 static const char *const r_functions[] = {"inverse", "target", "value", NULL};
@@ -69,39 +72,56 @@ static int complete(struct given *g, char *from, size_t size, struct ew_err *err
     return rc ? rc : ew_pcr_check(&g->platform, err);
 }
 
-static int collect(struct given *g, const struct ew_arg_list *list, bool paper,
-                   struct ew_pcr_platform *out, size_t *count, char *from, size_t size,
-                   struct ew_err *err)
+static int collect(struct given *g, struct ew_pcr_platform *out, size_t *count, char *from,
+                   size_t size, struct ew_err *err)
 {
     int rc = is_given(g) ? complete(g, from, size, err) : 0;
     *count = 0;
     if (rc == 0 && is_given(g))
         out[(*count)++] = g->platform;
-    for (size_t i = 0; rc == 0 && i < list->count; i++)
-        rc = ew_pcr_parse(list->items[i], &out[(*count)++], err);
-    for (size_t i = 0; rc == 0 && paper && ew_pcr_paper(i); i++)
+    for (size_t i = 0; rc == 0 && i < g->list.count; i++)
+        rc = ew_pcr_parse(g->list.items[i], &out[(*count)++], err);
+    for (size_t i = 0; rc == 0 && g->paper && ew_pcr_paper(i); i++)
         out[(*count)++] = *ew_pcr_paper(i);
     return rc;
 }
 
+static int show(struct given *g, const struct ew_args *args)
+{
+    struct ew_pcr_platform platforms[EW_ARGS_LIST_MAX + 8]; /* --platform, --paper and this */
+    char from[256] = "given";
+    struct ew_err err = {0};
+    struct ew_pcr_show what = {.platforms = platforms,
+                               .alpha = g->alpha,
+                               .sweep = g->sweep,
+                               .r_function = "value",
+                               .cost_from = from};
+    int rc = collect(g, platforms, &what.count, from, sizeof from, &err);
+    if (rc == EW_EINVAL)
+        return ew_args_wrong(args, "%s", err.text);
+    if (rc == 0 && what.count == 0)
+        return ew_args_wrong(args, "which platform? give --quality, --platform or --paper");
+    if (!isnan(g->ttft_ms))
+        what.r_function = r_functions[g->r_function];
+    if (rc == 0)
+        rc = (g->json ? ew_pcr_show_json : ew_pcr_show_table)(&what, stdout, &err);
+    if (rc)
+        fprintf(stderr, "edgewise pcr: %s\n", err.text);
+    return ew_error_exit(rc);
+}
+
 int ew_cmd_pcr(int argc, char **argv)
 {
-    struct given g = {{"", NAN, NAN, NAN},
-                      EW_PCR_R_INVERSE,
-                      NAN,
-                      1000,
-                      NAN,
-                      EW_USAGE_TARIFF_CENTS_PER_KWH,
-                      NAN,
-                      0,
-                      NAN,
-                      NULL,
-                      NULL,
-                      NULL,
-                      "this"};
-    double alpha = EW_PCR_ALPHA;
-    bool paper = false, sweep = false, json = false;
-    struct ew_arg_list list = {{NULL}, 0};
+    int status;
+    struct given g = {.platform = {"", NAN, NAN, NAN},
+                      .ttft_ms = NAN,
+                      .target_ms = 1000,
+                      .joules = NAN,
+                      .tariff = EW_USAGE_TARIFF_CENTS_PER_KWH,
+                      .prompt = NAN,
+                      .output = NAN,
+                      .name = "this",
+                      .alpha = EW_PCR_ALPHA};
     const struct ew_opt options[] = {
         {"quality", 'q', "Q", "Pass@1, 0..1", .f64 = &g.platform.quality, .max = 1},
         {"responsiveness", 'r', "R", "0..1", .f64 = &g.platform.responsiveness, .max = 1},
@@ -128,11 +148,11 @@ int ew_cmd_pcr(int argc, char **argv)
         {"day", 0, "DAY", "prices of that day, YYYY-MM-DD (the current ones)", .text = &g.day},
         {"name", 0, "NAME", "what to call this platform", .text = &g.name},
         {"platform", 'p', "NAME:Q:R:C", "another platform; may be given many times, ? is unknown",
-         .list = &list},
-        {"paper", 0, NULL, "the rows of the paper's Table I", .flag = &paper},
-        {"alpha", 'a', "A", "weight of quality, 0..1 (0.5)", .f64 = &alpha, .max = 1},
-        {"sweep", 0, NULL, "PCR at every tenth of alpha", .flag = &sweep},
-        {"json", 0, NULL, "print the result as JSON", .flag = &json},
+         .list = &g.list},
+        {"paper", 0, NULL, "the rows of the paper's Table I", .flag = &g.paper},
+        {"alpha", 'a', "A", "weight of quality, 0..1 (0.5)", .f64 = &g.alpha, .max = 1},
+        {"sweep", 0, NULL, "PCR at every tenth of alpha", .flag = &g.sweep},
+        {"json", 0, NULL, "print the result as JSON", .flag = &g.json},
         {0},
     };
     struct ew_args args = {
@@ -149,25 +169,5 @@ int ew_cmd_pcr(int argc, char **argv)
                     "      --prompt-tokens 150 --output-tokens 200 --json\n"
                     "  edgewise pcr -p pi:.1:.2:.001 -p cloud:.97:.7:.1\n",
     };
-    struct ew_pcr_platform platforms[EW_ARGS_LIST_MAX + 8];
-    struct ew_pcr_show show = {.platforms = platforms, .sweep = sweep};
-    char from[256] = "given";
-    struct ew_err err = {0};
-    int status;
-    if (ew_args_read(&args, argc, argv, &status))
-        return status;
-    int rc = collect(&g, &list, paper, platforms, &show.count, from, sizeof from, &err);
-    if (rc == EW_EINVAL)
-        return ew_args_wrong(&args, "%s", err.text);
-    if (rc == 0 && show.count == 0)
-        return ew_args_wrong(&args, "which platform? give --quality, --platform or --paper");
-    show.alpha = alpha;
-    show.sweep = sweep;
-    show.r_function = isnan(g.ttft_ms) ? "value" : r_functions[g.r_function];
-    show.cost_from = from;
-    if (rc == 0)
-        rc = (json ? ew_pcr_show_json : ew_pcr_show_table)(&show, stdout, &err);
-    if (rc)
-        fprintf(stderr, "edgewise pcr: %s\n", err.text);
-    return ew_error_exit(rc);
+    return ew_args_read(&args, argc, argv, &status) ? status : show(&g, &args);
 }

@@ -88,8 +88,8 @@ int ew_pcr_parse(const char *text, struct ew_pcr_platform *out, struct ew_err *e
     for (int i = 2; i >= 0; i--) {
         colon[i] = memrchr(text, ':', (size_t)((i == 2 ? end : colon[i + 1]) - text));
         if (!colon[i])
-            return ew_fail(err, EW_EINVAL,
-                           "a platform is NAME:QUALITY:RESPONSIVENESS:CENTS, not %.80s", text);
+            return ew_fail(err, EW_EINVAL, "a platform is NAME:QUALITY:RESPONSIVENESS:CENTS: %.80s",
+                           text);
     }
     size_t bytes = (size_t)(colon[0] - text);
     if (bytes == 0 || bytes >= sizeof out->name)
@@ -105,7 +105,7 @@ int ew_pcr_parse(const char *text, struct ew_pcr_platform *out, struct ew_err *e
 
 const struct ew_pcr_platform *ew_pcr_paper(size_t index)
 {
-    /* Table I of arXiv 2505.16508. A fourth row is known only second-hand and contradicts itself. */
+    /* Table I of arXiv 2505.16508. A fourth, known second-hand, contradicts itself. */
     static const struct ew_pcr_platform rows[] = {
         {"GPT-4 (cloud)", .97, .71, 1.65},
         {"AGX Orin, Qwen-2.5 7B", .91, .28, .0041},
