@@ -159,6 +159,36 @@ static int read_sizes(struct ew_arch *arch, const struct ew_gguf *gguf, struct e
     return 0;
 }
 
+/* Sliding windows of gemma: how long, and which layers have none. */
+static int read_window(struct ew_arch *arch, const struct ew_gguf *gguf, struct ew_err *err)
+{
+    char key[KEY_MAX];
+    bool gemma2 = arch->kind == EW_ARCH_GEMMA2;
+    arch->window = gemma2 ? GEMMA2_WINDOW : 0;
+    arch->window_period = gemma2 ? GEMMA2_PERIOD : GEMMA3_PERIOD;
+    int got = ew_gguf_u32(gguf, key_of(arch, "attention.sliding_window", key), &arch->window, err);
+    if (got < 0)
+        return got;
+    key_of(arch, "attention.sliding_window_pattern", key);
+    if (ew_gguf_is_array(gguf, key)) {
+        struct ew_gguf_array local;
+        if ((got = ew_gguf_array(gguf, key, EW_GGUF_BOOL, &local, err)) < 0)
+            return got;
+        for (uint32_t i = 0; arch->window && i < arch->layers; i++)
+            if (i >= local.count || (local.data[i] != 0) != ew_arch_is_local(arch, i))
+                return ew_fail(err, EW_EUNSUPPORTED,
+                               "%s: %s: layer %u isn't in a period of %u: not supported",
+                               ew_gguf_path(gguf), key, i, arch->window_period);
+        return 0;
+    }
+    if ((got = ew_gguf_u32(gguf, key, &arch->window_period, err)) < 0)
+        return got;
+    if (arch->window_period < 1 || arch->window_period > EW_LAYERS_MAX)
+        return ew_fail(err, EW_EFORMAT, "%s: %s is %u, allowed 1 to %d", ew_gguf_path(gguf), key,
+                       arch->window_period, EW_LAYERS_MAX);
+    return 0;
+}
+
 static int read_family(struct ew_arch *arch, const struct ew_gguf *gguf, struct ew_err *err)
 {
     bool gemma2 = arch->kind == EW_ARCH_GEMMA2, gemma3 = arch->kind == EW_ARCH_GEMMA3;
@@ -187,19 +217,7 @@ static int read_family(struct ew_arch *arch, const struct ew_gguf *gguf, struct 
         (failed = read_real(arch, gguf, "final_logit_softcapping", 0.0f, 1e6f, &arch->final_softcap,
                             err)))
         return failed;
-    char key[KEY_MAX];
-    arch->window = gemma2 ? GEMMA2_WINDOW : 0;
-    arch->window_period = gemma2 ? GEMMA2_PERIOD : GEMMA3_PERIOD;
-    int got = ew_gguf_u32(gguf, key_of(arch, "attention.sliding_window", key), &arch->window, err);
-    if (got < 0)
-        return got;
-    if (!ew_gguf_is_array(gguf, key_of(arch, "attention.sliding_window_pattern", key)) &&
-        (got = ew_gguf_u32(gguf, key, &arch->window_period, err)) < 0)
-        return got;
-    if (arch->window_period < 1 || arch->window_period > EW_LAYERS_MAX)
-        return ew_fail(err, EW_EFORMAT, "%s: %s is %u, allowed 1 to %d", ew_gguf_path(gguf), key,
-                       arch->window_period, EW_LAYERS_MAX);
-    return 0;
+    return read_window(arch, gguf, err);
 }
 
 /* Divisors of the angles, one for each pair: llama 3's rope_freqs, phi 3's long or short ones. */

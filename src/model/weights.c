@@ -225,6 +225,35 @@ static int map_head(struct mapper *m, struct ew_err *err)
     return map_whole(m, "output.weight", &w->head, m->arch->dim, m->arch->vocab, err);
 }
 
+/* A tensor that nobody computes with is an answer that nobody should trust: a bias or an expert of
+ * a variant we don't know. (The rotary factors are read by arch.c.) */
+static int refuse_unused(const struct mapper *m, struct ew_err *err)
+{
+    static const char *const elsewhere[] = {"rope_freqs.weight", "rope_factors_long.weight",
+                                            "rope_factors_short.weight"};
+    const struct ew_weights *w = m->weights;
+    size_t count = ew_gguf_tensors(m->gguf);
+    const struct ew_tensor *first = ew_gguf_tensor_at(m->gguf, 0), *unused = NULL;
+    bool *used = calloc(count, sizeof *used);
+    if (!used)
+        return ew_fail(err, EW_ENOMEM, "no memory for the list of %zu tensors", count);
+    for (size_t i = 0; i < w->job_count; i++)
+        used[w->jobs[i].tensor - first] = true;
+    if (w->embedding)
+        used[w->embedding - first] = true;
+    for (size_t i = 0; i < count && !unused; i++) {
+        for (size_t e = 0; e < EW_COUNT(elsewhere); e++)
+            used[i] = used[i] || ew_str_is(first[i].name, elsewhere[e]);
+        unused = used[i] ? NULL : &first[i];
+    }
+    free(used);
+    if (!unused)
+        return 0;
+    return ew_fail(err, EW_EUNSUPPORTED, "%s: tensor %s is none that our %s computes with",
+                   ew_gguf_path(m->gguf), ew_gguf_show(unused->name).text,
+                   ew_arch_name(m->arch->kind));
+}
+
 int ew_weights_map(struct ew_weights *weights, const struct ew_gguf *gguf,
                    const struct ew_arch *arch, struct ew_err *err)
 {
@@ -242,6 +271,8 @@ int ew_weights_map(struct ew_weights *weights, const struct ew_gguf *gguf,
     }
     if (!failed)
         failed = map_head(&m, err);
+    if (!failed)
+        failed = refuse_unused(&m, err);
     if (failed) {
         ew_weights_fini(weights);
         return failed;

@@ -107,6 +107,11 @@ MODELS = {
                            kv={"attention.sliding_window": 8,
                                "attention.sliding_window_pattern": 3,
                                "rope.freq_base_swa": 500.0}),
+    "gemma3-pattern-by-layer": dict(arch="gemma3", layers=7, head_dim=32,
+                                    vocabulary=spm_vocabulary,
+                                    kv={"attention.sliding_window": 8,
+                                        "attention.sliding_window_pattern":
+                                            [True] * 5 + [False, True]}),
     "gemma3-longer-than-a-chunk": dict(arch="gemma3", layers=6, head_dim=16, n=600, ctx=1024,
                                        vocabulary=spm_vocabulary, trained=1024,
                                        kv={"attention.sliding_window": 100}),

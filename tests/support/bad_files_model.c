@@ -74,6 +74,8 @@ static void rope_freqs_short(struct gguf_make *m)
 DO(no_embedding, gguf_make_drop_tensor(m, "token_embd.weight"))
 DO(no_norm, gguf_make_drop_tensor(m, "blk.1.ffn_norm.weight"))
 DO(no_matrix, gguf_make_drop_tensor(m, "blk.1.attn_k.weight"))
+DO(layers_1, gguf_make_u32(m, "llama.block_count", 1))
+DO(odd_bias, gguf_make_constant(m, "blk.0.ffn_up.bias", 96, 1))
 DO(layers_3, gguf_make_u32(m, "llama.block_count", 3))
 DO(embedding_narrow, gguf_make_random(m, "token_embd.weight", EW_TYPE_F32, 32, 263, 1))
 DO(embedding_short, gguf_make_random(m, "token_embd.weight", EW_TYPE_F32, 64, 262, 1))
@@ -223,6 +225,9 @@ const struct bad_file bad_files_model[] = {
     {"Weights", "matrix of three dimensions", matrix_solid, "(3 dims)", 0},
     {"Weights", "norm too long", norm_long, "output_norm.weight is 65", 0},
     {"Weights", "norm quantised", norm_q8, "type Q8_0, must be F32", 0},
+    {"Weights", "more layers than the file says", layers_1, "'blk.1.attn_norm.weight' is none",
+     UNSUPPORTED},
+    {"Weights", "bias we don't add", odd_bias, "'blk.0.ffn_up.bias' is none", UNSUPPORTED},
     {"Weights", "bias too short", bias_short, "blk.0.attn_q.bias is 63", 0},
 
     {"Vocabulary", "kind missing", no_model, "tokenizer.ggml.model is missing", 0},
