@@ -30,7 +30,7 @@ static const struct command commands[] = {
 
     /* {"tokenize", ew_cmd_tokenize, "text to token ids, and back"}, */
 
-    /* {"doctor", ew_cmd_doctor, "say what this machine has and what is wrong with it"}, */
+    {"doctor", ew_cmd_doctor, "say what this machine has and what is wrong with it"},
 
     {NULL, NULL, NULL},
 };
