@@ -1,8 +1,8 @@
 /* template_methods.c - chat template: methods of strings, dicts, lists and the loop.
  *
- * Those that would change a value are refused, as the immutable sandbox of Jinja does; the one
- * exception is a list's append, which templates in the wild use and other runtimes allow: it can
- * only touch this render's own copy. */
+ * Those that would change a value are refused, as the immutable sandbox of Jinja does; the
+ * exceptions are append and pop of a list, which templates in the wild use and other runtimes
+ * allow: they can only touch this render's own copy. */
 #include "model/template_int.h"
 
 #include <string.h>
@@ -391,6 +391,23 @@ static int run_append(struct render *r, const struct call *call, struct value *o
     return ew__tmpl_push(r, call->self.list, &call->argv[0]);
 }
 
+static int run_pop(struct render *r, const struct call *call, struct value *out)
+{
+    struct list *list = call->self.list;
+    int64_t at;
+    int code = ew__tmpl_arg_int(r, &call->argv[0], -1, &at);
+    if (code)
+        return code;
+    at += at < 0 ? list->count : 0;
+    if (at < 0 || at >= list->count)
+        return TYPE_FAIL(r, "pop: no such item");
+    *out = list->items[at];
+    list->count--;
+    memmove(list->items + at, list->items + at + 1,
+            (list->count - (size_t)at) * sizeof *list->items);
+    return ew__tmpl_step_bytes(r, (list->count - (size_t)at) * sizeof *list->items);
+}
+
 static int run_list_count(struct render *r, const struct call *call, struct value *out)
 {
     const struct list *list = call->self.list;
@@ -480,7 +497,7 @@ static const struct builtin dict_methods[] = {
 static const struct builtin list_methods[] = {
     {"append", run_append, "item", 1}, {"count", run_list_count, "item", 1},
     {"index", run_index, "item", 1},   {"extend", run_refuse, "*", 0},
-    {"insert", run_refuse, "*", 0},    {"pop", run_refuse, "*", 0},
+    {"insert", run_refuse, "*", 0},    {"pop", run_pop, "index", 0},
     {"remove", run_refuse, "*", 0},    {"reverse", run_refuse, "*", 0},
     {"sort", run_refuse, "*", 0},      {"clear", run_refuse, "*", 0},
 };

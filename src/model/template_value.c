@@ -1,7 +1,7 @@
 /* template_value.c - chat template: values, with the semantics of Python's.
  *
  * Nothing is ever freed before the render ends, so values are shared freely: a slice of a string
- * points into it. Only lists can change (append), and what reads one reads it by count. */
+ * points into it. Only lists can change (append, pop), and what reads one reads it by count. */
 #include "model/template_int.h"
 
 #include <math.h>
