@@ -20,11 +20,11 @@ struct command {
 static const struct command commands[] = {
     {"pull", ew_cmd_pull, "fetch a model of the catalog and verify it"},
 
-    /* {"run", ew_cmd_run, "chat with a model or complete a text in the terminal"}, */
+    {"run", ew_cmd_run, "chat with a model or complete a text in the terminal"},
 
-    /* {"bench", ew_cmd_bench, "measure this device: speed, latency, energy, memory"}, */
+    {"bench", ew_cmd_bench, "measure this device: speed, latency, energy, memory"},
 
-    /* {"eval", ew_cmd_eval, "measure the quality of a model's answers"}, */
+    {"eval", ew_cmd_eval, "measure the quality of a model's answers"},
 
     {"pcr", ew_cmd_pcr, "weigh quality and responsiveness against cost"},
 

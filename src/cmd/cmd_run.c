@@ -1,0 +1,175 @@
+/* cmd_run.c - `edgewise run`: one answer, or a conversation in the terminal. */
+#include "cmd/cmd.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "cmd/engine_options.h"
+#include "cmd/run_chat.h"
+#include "cmd/run_print.h"
+#include "flow/usage.h"
+
+enum { PROMPT_MAX = 16 << 20, BIAS_MAX = EW_ARGS_LIST_MAX };
+
+struct options {
+    struct ew_engine_options engine;
+    struct ew_sampling sampling;
+    struct ew_bias bias[BIAS_MAX];
+    struct ew_arg_list stops, biases;
+    const char *system;
+    bool raw, json, quiet;
+    int max_tokens;
+    double tariff;
+};
+
+static int tell(void *user, const char *text, size_t bytes)
+{
+    (void)user;
+    bool written = fwrite(text, 1, bytes, stdout) == bytes && fflush(stdout) == 0;
+    return written ? 0 : EW_EIO;
+}
+
+/* "ID=NUMBER" */
+static int read_biases(struct options *o, struct ew_err *err)
+{
+    for (size_t i = 0; i < o->biases.count; i++) {
+        const char *text = o->biases.items[i];
+        char *end, *stop;
+        long id = strtol(text, &end, 10);
+        float add = *end == '=' ? strtof(end + 1, &stop) : 0.0f;
+        if (end == text || *end != '=' || stop == end + 1 || *stop || id < 0 || id > INT32_MAX)
+            return ew_fail(err, EW_EINVAL, "--logit-bias %s: must be TOKEN=NUMBER, as 42=-100",
+                           text);
+        o->bias[i] = (struct ew_bias){.token = (int32_t)id, .add = add};
+    }
+    o->sampling.bias = o->bias;
+    o->sampling.bias_count = o->biases.count;
+    return 0;
+}
+
+static int one_answer(const struct options *o, const struct ew_model *model,
+                      struct ew_session *session, const struct ew_answer_params *how,
+                      const char *prompt, size_t bytes, struct ew_err *err)
+{
+    int32_t *tokens = NULL;
+    size_t count;
+    struct ew_message messages[2] = {{"system", o->system}, {"user", prompt}};
+    int failed = o->raw
+                     ? ew_answer_tokens(model, prompt, bytes, EW_TOKENIZE_BOS, &tokens, &count, err)
+                     : ew_answer_chat(model, messages + !o->system, 1 + (o->system != NULL),
+                                      &tokens, &count, err);
+    struct ew_answer answer;
+    ew_answer_init(&answer);
+    ew_engine_cancel_on_interrupt(session);
+    if (!failed)
+        failed = ew_answer_make(&answer, model, session, tokens, count, how, err);
+    free(tokens);
+    if (!failed && o->json) {
+        failed = ew_run_print_json(&answer, model, err);
+    } else if (!failed) {
+        fputc('\n', stdout);
+        if (!o->quiet)
+            ew_run_print_line(stderr, &answer);
+    }
+    ew_answer_fini(&answer);
+    return failed;
+}
+
+static int run(struct options *o, const struct ew_args *args, struct ew_err *err)
+{
+    struct ew_model *model = NULL;
+    struct ew_session *session = NULL;
+    struct ew_buf input;
+    const char *prompt = args->word_count > 1 ? args->words[1] : NULL;
+    bool piped = prompt ? strcmp(prompt, "-") == 0 : !isatty(STDIN_FILENO);
+    ew_buf_init(&input, PROMPT_MAX);
+    int failed = read_biases(o, err);
+    if (!failed && piped)
+        failed = ew_file_read(&input, "-", err);
+    else if (!failed && prompt)
+        failed = ew_buf_text(&input, prompt, err);
+    if (!failed && (piped || prompt) && !input.bytes)
+        failed = ew_fail(err, EW_EINVAL, "the prompt is empty");
+    if (failed || (failed = ew_engine_open(&model, args->words[0], &o->engine, false, err)) ||
+        (failed = ew_session_open(&session, model, NULL, err)) ||
+        (failed = ew_session_sampling(session, &o->sampling, err)))
+        goto out;
+    struct ew_model_info info;
+    ew_model_describe(model, &info);
+    if (!info.has_chat_template && !o->raw)
+        fprintf(stderr,
+                "edgewise run: %s has no chat template: chatml is used; --raw completes the text\n",
+                info.name);
+    struct ew_answer_params how = {.stops = o->stops.items,
+                                   .stop_count = o->stops.count,
+                                   .max_tokens = (uint32_t)o->max_tokens,
+                                   .clock = &ew_clock_real,
+                                   .tariff_cents_per_kwh = o->tariff,
+                                   .tell = o->json ? NULL : tell};
+    if (input.bytes)
+        failed = one_answer(o, model, session, &how, input.data, input.bytes, err);
+    else
+        failed = ew_run_chat(model, session, o->system, &how, err);
+out:
+    ew_session_close(&session);
+    ew_model_close(&model);
+    ew_buf_fini(&input);
+    return failed;
+}
+
+int ew_cmd_run(int argc, char **argv)
+{
+    struct options o = {.sampling = ew_sampling_default(), .tariff = EW_USAGE_TARIFF_CENTS_PER_KWH};
+    struct ew_sampling *s = &o.sampling;
+    const struct ew_opt options[] = {
+        {"system", 's', "TEXT", "a system message in front of the conversation", .text = &o.system},
+        {"raw", 0, NULL, "no chat template: continue the text itself", .flag = &o.raw},
+        {"max-tokens", 'n', "N", "end the answer after N tokens (the context's end)",
+         .integer = &o.max_tokens, .min = 1, .max = 1 << 20},
+        {"temp", 0, "X", "temperature; 0 takes the likeliest token always (0)",
+         .f32 = &s->temperature, .min = 0, .max = 100},
+        {"top-k", 0, "N", "only the N likeliest tokens; 0: all (0)", .integer = &s->top_k, .min = 0,
+         .max = 1 << 20},
+        {"top-p", 0, "X", "only the likeliest that make up X together (1)", .f32 = &s->top_p,
+         .min = 0, .max = 1},
+        {"min-p", 0, "X", "only tokens at least X times as likely as the likeliest (0)",
+         .f32 = &s->min_p, .min = 0, .max = 1},
+        {"repeat-penalty", 0, "X", "divides the logits of tokens already used (1)",
+         .f32 = &s->repeat_penalty, .min = 0.01, .max = 100},
+        {"frequency-penalty", 0, "X", "lowers a token by X for each use (0)",
+         .f32 = &s->frequency_penalty, .min = -100, .max = 100},
+        {"presence-penalty", 0, "X", "lowers a used token by X once (0)",
+         .f32 = &s->presence_penalty, .min = -100, .max = 100},
+        {"logit-bias", 0, "ID=X", "adds X to a token's logit; may be repeated", .list = &o.biases},
+        {"stop", 0, "TEXT", "ends the answer before TEXT; may be repeated", .list = &o.stops},
+        {"seed", 0, "N", "same seed, same answer (0)", .u64 = &s->seed},
+        {"tariff", 0, "X", "cents per kWh (25)", .f64 = &o.tariff, .min = 0, .max = 1e6},
+        EW_ENGINE_OPTIONS(&o.engine),
+        {"json", 0, NULL, "print one JSON object: text, tokens, usage, timing, energy, cost",
+         .flag = &o.json},
+        {"quiet", 'q', NULL, "no account after the answer", .flag = &o.quiet},
+        {0},
+    };
+    struct ew_args args = {
+        .command = "run",
+        .words_usage = "MODEL [PROMPT]",
+        .words_min = 1,
+        .words_max = 2,
+        .about =
+            "Answers PROMPT, or all of stdin where it is a pipe (or PROMPT is -); with neither,\n"
+            "a conversation in the terminal. The answer goes to stdout, its account to stderr.",
+        .options = options,
+        .examples = "  edgewise run smollm2-135m \"Why is the sky blue?\"\n"
+                    "  edgewise run smollm2-135m\n"
+                    "  edgewise run --temp 0.7 --seed 2 qwen2.5-coder-0.5b < question.txt\n"
+                    "  edgewise run model.gguf \"Once upon\" --raw --max-tokens 50 --json\n",
+    };
+    int status;
+    if (ew_args_read(&args, argc, argv, &status))
+        return status;
+    struct ew_err err = {0};
+    return run(&o, &args, &err) ? ew_engine_failed("run", &err) : 0;
+}
