@@ -28,7 +28,7 @@ static const struct command commands[] = {
 
     {"pcr", ew_cmd_pcr, "weigh quality and responsiveness against cost"},
 
-    /* {"tokenize", ew_cmd_tokenize, "text to token ids, and back"}, */
+    {"tokenize", ew_cmd_tokenize, "text to token ids, and back"},
 
     {"doctor", ew_cmd_doctor, "say what this machine has and what is wrong with it"},
 

@@ -1,0 +1,1 @@
+edgewise tokenize --decode --ids x </dev/null

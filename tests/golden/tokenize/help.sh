@@ -1,0 +1,1 @@
+edgewise tokenize --help

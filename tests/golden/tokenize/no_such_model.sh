@@ -1,0 +1,1 @@
+edgewise tokenize no-such-model </dev/null
