@@ -48,6 +48,7 @@ APP_SRC    := $(filter-out $(ENGINE_SRC) src/main.c,$(wildcard src/*/*.c))
 KCHECK_SRC := $(wildcard tests/kcheck/*.c)
 HELPER_SRC := $(wildcard tests/support/*.c)
 TESTS  := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+DRIVERS := $(patsubst %.c,$(B)/%,$(wildcard tests/reference/*_driver.c))
 KCHECK := $(if $(KCHECK_SRC),$(B)/tests/kcheck/kcheck)
 SOURCES := $(wildcard include/*.h src/*.[ch] src/*/*.[ch] src/*/*/*.[ch] tests/*/*.[ch] tools/*.[ch])
 obj = $(patsubst %.c,$(B)/%.o,$(1))
@@ -99,6 +100,9 @@ fuzz: $(B)/tests/unit/test_fuzz_$(FUZZ)
 $(B)/tests/kcheck/kcheck: $(call obj,$(KCHECK_SRC)) $(B)/libedgewise.a
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ -lm
 
+$(B)/tests/reference/%: $(B)/tests/reference/%.o $(B)/libedgewise.a
+	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ -lm
+
 # The tool that judges the tree is itself built plainly, whatever the mode.
 build/tools/tidy: tools/tidy.c
 	@mkdir -p $(@D); echo "  CC    $<"; $(CC) -std=c17 -D_GNU_SOURCE -O1 -g $(WARN) -o $@ $<
@@ -106,7 +110,7 @@ build/tools/tidy: tools/tidy.c
 # First the packages, then a make that sees them.
 check: deps
 	@$(MAKE) --no-print-directory check-now
-check-now: all $(TESTS) $(KCHECK) build/tools/tidy
+check-now: all $(TESTS) $(DRIVERS) $(KCHECK) build/tools/tidy
 	@tests/support/model.sh $(B)/edgewise >/dev/null || true
 	@MODE=$(MODE) CC="$(CC)" JOBS=$(JOBS) tests/run.sh $(B) $(TESTS) $(KCHECK)
 bless: all

@@ -75,6 +75,7 @@ CAPS = {"attn_logit_softcapping": 3.0, "final_logit_softcapping": 5.0}
 MODELS = {
     "llama": dict(arch="llama"),
     "llama-untied-mha-spm": dict(arch="llama", tied=False, kv_heads=4, vocabulary=spm_vocabulary),
+    "llama-large-epsilon": dict(arch="llama", kv={"attention.layer_norm_rms_epsilon": 0.05}),
     "llama-three-heads-to-one": dict(arch="llama", dim=96, heads=3, kv_heads=1, layers=3),
     "llama-f16": dict(arch="llama", type="F16"),
     "llama-bf16": dict(arch="llama", type="BF16", tied=False),
@@ -92,7 +93,8 @@ MODELS = {
     "qwen2": dict(arch="qwen2", bias="qkv", base=1000000.0),
     "qwen2-untied": dict(arch="qwen2", bias="qkv", tied=False),
     "qwen2-yarn": dict(arch="qwen2", bias="qkv", kv=YARN),
-    "qwen3": dict(arch="qwen3", head_dim=32, base=1000000.0),
+    "qwen3": dict(arch="qwen3", head_dim=32, base=1000000.0,
+                  kv={"attention.layer_norm_rms_epsilon": 0.05}),
     "qwen3-untied": dict(arch="qwen3", head_dim=32, tied=False, kv_heads=4),
     "gemma2": dict(arch="gemma2", layers=4, head_dim=32, vocabulary=spm_vocabulary,
                    kv=CAPS | {"attention.sliding_window": 8}),
