@@ -3,8 +3,7 @@
 
 #include <string.h>
 
-const struct builtin *ew__tmpl_find_in(const struct builtin *rows, size_t count,
-                                       struct ew_str name)
+const struct builtin *ew__tmpl_find_in(const struct builtin *rows, size_t count, struct ew_str name)
 {
     for (size_t i = 0; i < count; i++)
         if (ew_str_is(name, rows[i].name))

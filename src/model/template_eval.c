@@ -23,9 +23,12 @@ static int loop_attr(struct render *r, const struct value *object, struct ew_str
     const struct {
         const char *name;
         int64_t value;
-    } numbers[] = {{"index", l->at + 1},           {"index0", l->at},
-                   {"revindex", l->count - l->at}, {"revindex0", l->count - l->at - 1},
-                   {"length", l->count},           {"depth", 1}, /* counts recursive loops */
+    } numbers[] = {{"index", l->at + 1},
+                   {"index0", l->at},
+                   {"revindex", l->count - l->at},
+                   {"revindex0", l->count - l->at - 1},
+                   {"length", l->count},
+                   {"depth", 1}, /* counts recursive loops */
                    {"depth0", 0}};
     for (size_t i = 0; i < EW_COUNT(numbers); i++)
         if (ew_str_is(name, numbers[i].name)) {
@@ -262,7 +265,10 @@ static int compare_one(struct render *r, uint8_t op, const struct value *a, cons
         return ew__tmpl_undefined(r, a->kind == V_UNDEFINED ? a : b);
     if ((code = ew__tmpl_compare(r, a, b, &order)))
         return code;
-    *out = op == OP_LT ? order < 0 : op == OP_LE ? order <= 0 : op == OP_GT ? order > 0 : order >= 0;
+    *out = op == OP_LT   ? order < 0
+           : op == OP_LE ? order <= 0
+           : op == OP_GT ? order > 0
+                         : order >= 0;
     return 0;
 }
 
@@ -409,8 +415,8 @@ static bool is_sequence(const struct value *v)
     return v->kind == V_STR || v->kind == V_LIST || v->kind == V_TUPLE;
 }
 
-int ew__tmpl_binary(struct render *r, enum tmpl_op op, const struct value *a,
-                    const struct value *b, struct value *out)
+int ew__tmpl_binary(struct render *r, enum tmpl_op op, const struct value *a, const struct value *b,
+                    struct value *out)
 {
     int64_t i, j;
     double x, y;

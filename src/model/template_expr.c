@@ -33,6 +33,8 @@ static int join(struct parser *p, enum node_type type, struct node *a, struct no
     int code = ew__tmpl_node(p, type, &node);
     if (code)
         return code;
+    if (a)
+        node->line = a->line; /* not where it ends */
     node->a = a;
     node->b = b;
     *out = node;

@@ -129,7 +129,7 @@ static int run_default(struct render *r, const struct call *call, struct value *
     (void)r;
     bool replaces = call->self.kind == V_UNDEFINED ||
                     (ew__tmpl_arg_flag(&call->argv[1], false) && !ew__tmpl_truth(&call->self));
-    *out = !replaces                        ? call->self
+    *out = !replaces                       ? call->self
            : call->argv[0].kind == V_UNSET ? value_str("", 0)
                                            : call->argv[0];
     return 0;

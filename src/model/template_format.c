@@ -89,8 +89,8 @@ static int add_padded(struct render *r, const struct spec *spec, struct ew_str s
     return code;
 }
 
-static int percent(struct render *r, struct ew_str format, const struct value *args,
-                   uint32_t count, struct ew_buf *buf)
+static int percent(struct render *r, struct ew_str format, const struct value *args, uint32_t count,
+                   struct ew_buf *buf)
 {
     uint32_t used = 0;
     for (size_t i = 0; i < format.bytes;) {
@@ -122,8 +122,8 @@ int ew__tmpl_percent(struct render *r, struct ew_str format, const struct value 
     struct ew_buf buf;
     bool tuple = args->kind == V_TUPLE;
     ew__tmpl_text_begin(r, &buf);
-    int code = percent(r, format, tuple ? args->list->items : args,
-                       tuple ? args->list->count : 1, &buf);
+    int code =
+        percent(r, format, tuple ? args->list->items : args, tuple ? args->list->count : 1, &buf);
     return ew__tmpl_text_end(r, &buf, code, out);
 }
 

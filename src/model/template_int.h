@@ -16,16 +16,16 @@
  * some ten thousand steps; each limit leaves at least an order of magnitude above that. */
 enum {
     TMPL_SOURCE_BYTES_MAX = 1 << 20,
-    TMPL_PARSE_BYTES_MAX = 64 << 20, /* nodes and tokens of one template */
-    TMPL_PARSE_DEPTH_MAX = 100,      /* blocks and parentheses inside each other */
-    TMPL_RENDER_DEPTH_MAX = 500,     /* nodes under evaluation, macros included: the C stack */
-    TMPL_VALUE_DEPTH_MAX = 100,      /* lists and objects inside each other */
-    TMPL_STEPS_MAX = 20000000,       /* about a second */
-    TMPL_VALUE_BYTES_MAX = 256 << 20,
-    TMPL_SYMBOLS_MAX = 1000, /* names of variables */
-    TMPL_RANGE_MAX = 100000, /* as the sandbox of Jinja */
-    TMPL_PARAMS_MAX = 5,     /* of a filter, test, method or function */
-    TMPL_STEP_BYTES = 64     /* bytes looked at that count as one step */
+    TMPL_PARSE_BYTES_MAX = 64 << 20,  /* nodes and tokens of one template */
+    TMPL_PARSE_DEPTH_MAX = 100,       /* blocks and parentheses inside each other */
+    TMPL_RENDER_DEPTH_MAX = 500,      /* nodes under evaluation, macros included: the C stack */
+    TMPL_VALUE_DEPTH_MAX = 100,       /* lists and objects inside each other */
+    TMPL_STEPS_MAX = 20000000,        /* about a second */
+    TMPL_VALUE_BYTES_MAX = 128 << 20, /* of a render, its context's included */
+    TMPL_SYMBOLS_MAX = 1000,          /* names of variables */
+    TMPL_RANGE_MAX = 100000,          /* as the sandbox of Jinja */
+    TMPL_PARAMS_MAX = 5,              /* of a filter, test, method or function */
+    TMPL_STEP_BYTES = 64              /* bytes looked at that count as one step */
 };
 
 struct tmpl_chunk;
@@ -252,7 +252,7 @@ struct parser {
     struct ew_template *tmpl;
     struct token *tokens; /* of the arena of tokens */
     uint32_t token_count, at;
-    uint32_t depth, loops; /* loops: open around what is being parsed */
+    uint32_t depth, loops;     /* loops: open around what is being parsed */
     struct tmpl_arena scratch; /* tokens; freed after the parse */
     struct ew_err *err;
 };
@@ -346,8 +346,8 @@ int ew__tmpl_assign(struct render *r, const struct node *target, const struct va
 int ew__tmpl_undefined(struct render *r, const struct value *v);
 /* Runs statements with their output going to a string. */
 int ew__tmpl_capture(struct render *r, const struct node *body, struct value *out);
-int ew__tmpl_binary(struct render *r, enum tmpl_op op, const struct value *a,
-                    const struct value *b, struct value *out);
+int ew__tmpl_binary(struct render *r, enum tmpl_op op, const struct value *a, const struct value *b,
+                    struct value *out);
 int ew__tmpl_slice(struct render *r, const struct value *object, const struct value bounds[3],
                    struct value *out);
 int ew__tmpl_get_attr(struct render *r, const struct value *object, struct ew_str name,
@@ -390,7 +390,7 @@ static inline struct ew_str value_text(const struct value *v)
 
 const char *ew__tmpl_kind(const struct value *v); /* "str", "list", ... */
 bool ew__tmpl_truth(const struct value *v);
-bool ew__tmpl_number(const struct value *v, double *out);  /* int, float or bool */
+bool ew__tmpl_number(const struct value *v, double *out);   /* int, float or bool */
 bool ew__tmpl_integer(const struct value *v, int64_t *out); /* int or bool */
 int ew__tmpl_equal(struct render *r, const struct value *a, const struct value *b, bool *out);
 int ew__tmpl_compare(struct render *r, const struct value *a, const struct value *b, int *out);

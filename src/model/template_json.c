@@ -209,8 +209,7 @@ static int read_dict(struct reader *x, struct value *out)
             return code;
         if (!skip(x, ':'))
             return fail(x, "expected ':'");
-        if ((code = read_value(x, &value)) ||
-            (code = ew__tmpl_put(x->r, out->dict, &key, &value)))
+        if ((code = read_value(x, &value)) || (code = ew__tmpl_put(x->r, out->dict, &key, &value)))
             return code;
     } while (skip(x, ','));
     return skip(x, '}') ? 0 : fail(x, "expected ',' or '}'");
@@ -256,8 +255,7 @@ static int read_value(struct reader *x, struct value *out)
 
 int ew__tmpl_json_parse(struct render *r, struct ew_str text, struct value *out)
 {
-    struct reader x = {
-        .r = r, .at = text.data, .begin = text.data, .end = text.data + text.bytes};
+    struct reader x = {.r = r, .at = text.data, .begin = text.data, .end = text.data + text.bytes};
     int code = read_value(&x, out);
     if (code)
         return code;
@@ -414,8 +412,11 @@ int ew__tmpl_json_dump(struct render *r, const struct value *v, const struct tmp
         return put(r, out, text);
     case V_FLOAT:
         ew__tmpl_format_float(v->f, text);
-        return put(r, out, isnan(v->f) ? "NaN" : !isinf(v->f) ? text : v->f < 0 ? "-Infinity"
-                                                                                : "Infinity");
+        return put(r, out,
+                   isnan(v->f)    ? "NaN"
+                   : !isinf(v->f) ? text
+                   : v->f < 0     ? "-Infinity"
+                                  : "Infinity");
     case V_STR:
         code = ew__tmpl_step_bytes(r, v->bytes);
         return code ? code : dump_string(r, value_text(v), how->ensure_ascii, out);

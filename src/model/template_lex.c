@@ -43,12 +43,17 @@ static int add(struct lexer *x, enum token_type type, size_t from, size_t to, si
     return 0;
 }
 
-static int fail(struct lexer *x, size_t at, const char *what)
+static int fail_as(struct lexer *x, size_t at, int code, const char *what)
 {
     uint32_t line = 1;
     for (size_t i = 0; i < at; i++)
         line += x->src.data[i] == '\n';
-    return ew__tmpl_parse_fail(x->p, line, EW_EFORMAT, "%s", what);
+    return ew__tmpl_parse_fail(x->p, line, code, "%s", what);
+}
+
+static int fail(struct lexer *x, size_t at, const char *what)
+{
+    return fail_as(x, at, EW_EFORMAT, what);
 }
 
 static char peek(const struct lexer *x, size_t at)
@@ -165,7 +170,7 @@ static int lex_operator(struct lexer *x, char *brackets, uint32_t *open)
         return fail(x, from, "a character that has no place in a tag");
     if (strchr("([{", c)) {
         if (*open == BRACKETS_MAX)
-            return fail(x, from, "too many open brackets");
+            return fail_as(x, from, EW_ELIMIT, "too many open brackets");
         brackets[(*open)++] = c == '(' ? ')' : c == '[' ? ']' : '}';
     } else if (strchr(")]}", c)) {
         if (*open == 0 || brackets[--*open] != c)

@@ -153,8 +153,8 @@ static int run_rsplit(struct render *r, const struct call *call, struct value *o
 
 static int run_splitlines(struct render *r, const struct call *call, struct value *out)
 {
-    return ew__tmpl_splitlines(r, value_text(&call->self),
-                               ew__tmpl_arg_flag(&call->argv[0], false), out);
+    return ew__tmpl_splitlines(r, value_text(&call->self), ew__tmpl_arg_flag(&call->argv[0], false),
+                               out);
 }
 
 static int has_affix(struct render *r, const struct call *call, bool at_end, struct value *out)
@@ -171,8 +171,8 @@ static int has_affix(struct render *r, const struct call *call, bool at_end, str
         int code = ew__tmpl_arg_str(r, &affixes[i], NULL, &affix);
         if (code)
             return code;
-        holds = affix.bytes <= s.bytes && !memcmp(s.data + (at_end ? s.bytes - affix.bytes : 0),
-                                                  affix.data, affix.bytes);
+        holds = affix.bytes <= s.bytes &&
+                !memcmp(s.data + (at_end ? s.bytes - affix.bytes : 0), affix.data, affix.bytes);
     }
     *out = value_bool(holds);
     return 0;
@@ -249,8 +249,8 @@ static int run_find(struct render *r, const struct call *call, struct value *out
     if (code)
         return code;
     const char *hit = ew__tmpl_find(s, what);
-    *out = value_int(
-        hit ? (int64_t)ew__tmpl_count((struct ew_str){s.data, (size_t)(hit - s.data)}) : -1);
+    *out = value_int(hit ? (int64_t)ew__tmpl_count((struct ew_str){s.data, (size_t)(hit - s.data)})
+                         : -1);
     return ew__tmpl_step_bytes(r, s.bytes);
 }
 
@@ -487,11 +487,11 @@ static const struct builtin str_methods[] = {
 };
 
 static const struct builtin dict_methods[] = {
-    {"get", run_get, "key default", 1},   {"items", run_items, "", 0},
-    {"keys", run_keys, "", 0},            {"values", run_values, "", 0},
-    {"copy", run_copy, "", 0},            {"pop", run_refuse, "*", 0},
-    {"update", run_refuse, "*", 0},       {"clear", run_refuse, "*", 0},
-    {"setdefault", run_refuse, "*", 0},   {"popitem", run_refuse, "*", 0},
+    {"get", run_get, "key default", 1}, {"items", run_items, "", 0},
+    {"keys", run_keys, "", 0},          {"values", run_values, "", 0},
+    {"copy", run_copy, "", 0},          {"pop", run_refuse, "*", 0},
+    {"update", run_refuse, "*", 0},     {"clear", run_refuse, "*", 0},
+    {"setdefault", run_refuse, "*", 0}, {"popitem", run_refuse, "*", 0},
 };
 
 static const struct builtin list_methods[] = {

@@ -80,8 +80,8 @@ int ew__tmpl_expect_name(struct parser *p, struct ew_str *name)
 int ew__tmpl_enter(struct parser *p)
 {
     if (p->depth == TMPL_PARSE_DEPTH_MAX)
-        return ew__tmpl_parse_fail(p, ew__tmpl_peek(p)->line, EW_ELIMIT,
-                                   "nested deeper than %d", TMPL_PARSE_DEPTH_MAX);
+        return ew__tmpl_parse_fail(p, ew__tmpl_peek(p)->line, EW_ELIMIT, "nested deeper than %d",
+                                   TMPL_PARSE_DEPTH_MAX);
     p->depth++;
     return 0;
 }
@@ -369,8 +369,7 @@ static int parse_statement(struct parser *p, struct node **out)
             return code;
         }
     int shown = name.bytes < 40 ? (int)name.bytes : 40;
-    return ew__tmpl_parse_fail(p, t->line, EW_EUNSUPPORTED, "unknown tag '%.*s'", shown,
-                               name.data);
+    return ew__tmpl_parse_fail(p, t->line, EW_EUNSUPPORTED, "unknown tag '%.*s'", shown, name.data);
 }
 
 static bool at_end(struct parser *p, const char *const *ends)
@@ -421,8 +420,8 @@ static int parse_body(struct parser *p, const char *const *ends, struct node **o
 
 int ew__tmpl_parse(struct parser *p)
 {
-    p->tmpl->symbols = ew__tmpl_alloc(&p->tmpl->arena,
-                                      TMPL_SYMBOLS_MAX * sizeof *p->tmpl->symbols, p->err);
+    p->tmpl->symbols =
+        ew__tmpl_alloc(&p->tmpl->arena, TMPL_SYMBOLS_MAX * sizeof *p->tmpl->symbols, p->err);
     if (!p->tmpl->symbols)
         return p->err->code;
     static const char *const fixed[] = {[SYMBOL_LOOP] = "loop", [SYMBOL_CALLER] = "caller"};

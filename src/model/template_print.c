@@ -68,9 +68,11 @@ static int repr_str(struct render *r, struct ew_str s, struct ew_buf *out)
         else if (c == '\n' || c == '\r' || c == '\t')
             snprintf(text, sizeof text, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
         else if (!ew__tmpl_is_printable(c))
-            snprintf(text, sizeof text, c < 0x100     ? "\\x%02x"
-                                        : c < 0x10000 ? "\\u%04x"
-                                                      : "\\U%08x", c);
+            snprintf(text, sizeof text,
+                     c < 0x100     ? "\\x%02x"
+                     : c < 0x10000 ? "\\u%04x"
+                                   : "\\U%08x",
+                     c);
         else
             text[0] = '\0';
         code = text[0] ? add_text(r, out, text) : ew__tmpl_add(r, out, s.data + at, n);
@@ -94,8 +96,7 @@ static int repr_list(struct render *r, const struct value *v, struct ew_buf *out
     return code ? code : add_text(r, out, tuple ? ")" : "]");
 }
 
-static int repr_dict(struct render *r, const struct dict *dict, struct ew_buf *out,
-                     uint32_t depth)
+static int repr_dict(struct render *r, const struct dict *dict, struct ew_buf *out, uint32_t depth)
 {
     int code = add_text(r, out, "{");
     for (uint32_t i = 0; i < dict->count && !code; i++) {

@@ -382,8 +382,8 @@ static int run_unique(struct render *r, const struct call *call, struct value *o
     for (uint32_t i = 0; i < count && !code; i++) {
         struct value key;
         bool seen = false;
-        code = sort_key(r, &items[i], &call->argv[1], ew__tmpl_arg_flag(&call->argv[0], false),
-                        &key);
+        code =
+            sort_key(r, &items[i], &call->argv[1], ew__tmpl_arg_flag(&call->argv[0], false), &key);
         if (!code)
             code = ew__tmpl_contains(r, &keys, &key, &seen);
         if (!code && !seen)
@@ -404,8 +404,8 @@ static int extreme(struct render *r, const struct call *call, int sign, struct v
     *out = value_undefined("extreme of nothing", 18);
     for (uint32_t i = 0; i < count && !code; i++) {
         int order = 0;
-        code = sort_key(r, &items[i], &call->argv[1], ew__tmpl_arg_flag(&call->argv[0], false),
-                        &key);
+        code =
+            sort_key(r, &items[i], &call->argv[1], ew__tmpl_arg_flag(&call->argv[0], false), &key);
         if (!code && i)
             code = ew__tmpl_compare(r, &key, &best, &order);
         if (!code && (!i || order * sign > 0)) {

@@ -91,9 +91,8 @@ bool ew__tmpl_is_printable(uint32_t c)
 static bool pairs_even(uint32_t c)
 {
     return (c >= 0x100 && c <= 0x137 && c != 0x130 && c != 0x131) || (c >= 0x14a && c <= 0x177) ||
-           (c >= 0x1de && c <= 0x1ef) || (c >= 0x1f8 && c <= 0x21f) ||
-           (c >= 0x222 && c <= 0x233) || (c >= 0x3d8 && c <= 0x3ef) ||
-           (c >= 0x460 && c <= 0x481) || (c >= 0x48a && c <= 0x4bf) ||
+           (c >= 0x1de && c <= 0x1ef) || (c >= 0x1f8 && c <= 0x21f) || (c >= 0x222 && c <= 0x233) ||
+           (c >= 0x3d8 && c <= 0x3ef) || (c >= 0x460 && c <= 0x481) || (c >= 0x48a && c <= 0x4bf) ||
            (c >= 0x4d0 && c <= 0x52f) || (c >= 0x1e00 && c <= 0x1e95) ||
            (c >= 0x1ea0 && c <= 0x1eff);
 }

@@ -72,8 +72,8 @@ bool ew__tmpl_number(const struct value *v, double *out)
 static int equal(struct render *r, const struct value *a, const struct value *b, uint32_t depth,
                  bool *out);
 
-static int equal_lists(struct render *r, const struct list *a, const struct list *b,
-                       uint32_t depth, bool *out)
+static int equal_lists(struct render *r, const struct list *a, const struct list *b, uint32_t depth,
+                       bool *out)
 {
     *out = a->count == b->count;
     for (uint32_t i = 0; i < a->count && *out; i++) {
@@ -84,8 +84,8 @@ static int equal_lists(struct render *r, const struct list *a, const struct list
     return 0;
 }
 
-static int equal_dicts(struct render *r, const struct dict *a, const struct dict *b,
-                       uint32_t depth, bool *out)
+static int equal_dicts(struct render *r, const struct dict *a, const struct dict *b, uint32_t depth,
+                       bool *out)
 {
     *out = a->count == b->count;
     for (uint32_t i = 0; i < a->count && *out; i++) {
