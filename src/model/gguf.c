@@ -3,10 +3,10 @@
  * The checks are in gguf_parse.c and run once, at open; here a pointer from the table is always
  * good. The file is mapped private and read-only: others who write to it may change weights under
  * us but not what we checked of the metadata's extents, and a file that *shrinks* while mapped
- * makes the kernel send SIGBUS for pages beyond its new end. Nothing portable prevents that; we
- * look at the size again after the checks and whenever ew_gguf_intact is called (the loader does,
- * before it reads each tensor), so that a download still being rewritten is an error and not a
- * crash in all but the width of that race. */
+ * makes the kernel send SIGBUS for pages beyond its new end. Weights are therefore read from the
+ * file (ew_gguf_read), where that is an error; what stays mapped is the vocabulary and, in models
+ * whose head isn't tied, the embedding. For these we look at the size again after the checks and
+ * before the weights are packed. */
 #include "model/gguf.h"
 
 #include <errno.h>
@@ -189,13 +189,23 @@ const struct ew_tensor *ew_gguf_tensor_at(const struct ew_gguf *gguf, size_t ind
     return &gguf->tensors[index];
 }
 
-void ew_gguf_drop(const struct ew_gguf *gguf, const struct ew_tensor *tensor)
+int ew_gguf_read(const struct ew_gguf *gguf, const void *from, void *into, size_t bytes,
+                 struct ew_err *err)
 {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    uintptr_t from = (uintptr_t)tensor->data & ~(uintptr_t)(page - 1);
-    uintptr_t to = (uintptr_t)tensor->data + (size_t)tensor->bytes;
-    EW_ASSERT(from >= (uintptr_t)gguf->data && to <= (uintptr_t)gguf->data + gguf->bytes);
-    madvise((void *)from, to - from, MADV_DONTNEED); /* only advice: failing costs memory */
+    size_t at = (size_t)((const uint8_t *)from - gguf->data), done = 0;
+    EW_ASSERT(at <= gguf->bytes && bytes <= gguf->bytes - at);
+    while (done < bytes) {
+        ssize_t n = pread(gguf->fd, (char *)into + done, bytes - done, (off_t)(at + done));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return ew_fail(err, EW_EIO, "%s: can't be read: %s", gguf->label, strerror(errno));
+        if (n == 0)
+            return ew_fail(err, EW_EIO, "%s: the file became shorter while it was read",
+                           gguf->label);
+        done += (size_t)n;
+    }
+    return 0;
 }
 
 /* ---- values ---- */

@@ -6,6 +6,8 @@
  * the jobs on all threads. */
 #include "model/weights.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -294,25 +296,97 @@ static uint64_t row_bytes(const struct ew_tensor *t)
     return t->shape[0] / (uint64_t)info->weights * (uint64_t)info->bytes;
 }
 
+/* Weights are read and packed in slices of about this size: small enough to stay in a core's second
+ * level cache between the two, large enough that a system call for each doesn't count. */
+enum { SLICE_BYTES = 512 << 10 };
+
+/* What the threads of a pack share. A slice is some tiles of one job. */
 struct pack_work {
-    const struct ew_weights_job *job;
-    uint8_t *dst;
+    const struct ew_weights *weights;
+    const struct ew_gguf *gguf;
+    size_t *first_slice; /* of each job, and behind the last */
+    uint64_t buffer_bytes;
+    atomic_size_t next;
+    pthread_mutex_t lock; /* of what follows */
+    int failed;
+    struct ew_err err;
 };
+
+static uint64_t tile_source_bytes(const struct ew_weights_job *job)
+{
+    return EW_TILE_ROWS * row_bytes(job->tensor);
+}
+
+static int slice_tiles(const struct ew_weights_job *job)
+{
+    uint64_t tiles = SLICE_BYTES / tile_source_bytes(job);
+    return tiles ? (int)tiles : 1;
+}
+
+static int pack_vector(const struct pack_work *work, const struct ew_weights_job *job, void *buffer,
+                       struct ew_err *err)
+{
+    const struct ew_tensor *t = job->tensor;
+    uint64_t bytes = (uint64_t)ew_type_describe(t->type)->bytes;
+    uint8_t *dst = (uint8_t *)work->weights->memory + job->offset;
+    int failed = ew_gguf_read(work->gguf, (const uint8_t *)t->data + job->row0 * bytes, buffer,
+                              job->count * bytes, err);
+    if (!failed)
+        ew_row_decode(t->type, buffer, (float *)(void *)dst, (int)job->count);
+    return failed;
+}
+
+static int pack_slice(const struct pack_work *work, size_t job_index, int slice, void *buffer,
+                      struct ew_err *err)
+{
+    const struct ew_weights_job *job = &work->weights->jobs[job_index];
+    if (!job->packed)
+        return pack_vector(work, job, buffer, err);
+    const struct ew_packed *p = job->packed;
+    int tile = slice * slice_tiles(job), tiles = slice_tiles(job);
+    if (tile + tiles > p->tiles)
+        tiles = p->tiles - tile;
+    int rows = p->rows - tile * EW_TILE_ROWS;
+    if (rows > tiles * EW_TILE_ROWS)
+        rows = tiles * EW_TILE_ROWS;
+    uint64_t width = row_bytes(job->tensor), row = job->row0 + (uint64_t)(tile * EW_TILE_ROWS);
+    int failed = ew_gguf_read(work->gguf, (const uint8_t *)job->tensor->data + row * width, buffer,
+                              (uint64_t)rows * width, err);
+    if (!failed)
+        ew_pack((uint8_t *)work->weights->memory + job->offset + (size_t)tile * p->tile_bytes,
+                buffer, p->type, rows, p->cols, 0, tiles);
+    return failed;
+}
 
 static void pack_share(void *arg, int thread, int threads)
 {
-    const struct pack_work *work = arg;
-    const struct ew_packed *p = work->job->packed;
-    const uint8_t *src =
-        (const uint8_t *)work->job->tensor->data + work->job->row0 * row_bytes(work->job->tensor);
-    int tile0 = (int)((int64_t)p->tiles * thread / threads);
-    int tile1 = (int)((int64_t)p->tiles * (thread + 1) / threads);
-    if (tile0 < tile1)
-        ew_pack(work->dst, src, p->type, p->rows, p->cols, tile0, tile1);
+    (void)thread, (void)threads;
+    struct pack_work *work = arg;
+    struct ew_err err = {0};
+    size_t job = 0, count = work->weights->job_count;
+    void *buffer = malloc(work->buffer_bytes);
+    int failed = buffer ? 0
+                        : ew_fail(&err, EW_ENOMEM, "no memory for a slice of %llu bytes",
+                                  (unsigned long long)work->buffer_bytes);
+    while (!failed) {
+        size_t slice = atomic_fetch_add(&work->next, 1);
+        if (slice >= work->first_slice[count])
+            break;
+        while (slice >= work->first_slice[job + 1])
+            job++;
+        failed = pack_slice(work, job, (int)(slice - work->first_slice[job]), buffer, &err);
+    }
+    free(buffer);
+    if (!failed)
+        return;
+    pthread_mutex_lock(&work->lock);
+    work->failed = failed;
+    work->err = err;
+    pthread_mutex_unlock(&work->lock);
+    atomic_store(&work->next, work->first_slice[count]); /* the others needn't go on */
 }
 
-int ew_weights_pack(struct ew_weights *weights, const struct ew_gguf *gguf, ew_weights_run_fn *run,
-                    void *user, struct ew_err *err)
+static int take_memory(struct ew_weights *weights, struct ew_err *err)
 {
     /* Rounded up so that the last huge page is whole. */
     uint64_t bytes = (weights->packed_bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
@@ -324,25 +398,51 @@ int ew_weights_pack(struct ew_weights *weights, const struct ew_gguf *gguf, ew_w
     weights->memory = memory;
     weights->packed_bytes = bytes;
     madvise(memory, bytes, MADV_HUGEPAGE); /* a hint: slower, not wrong, without */
+    return 0;
+}
+
+/* Numbers the slices, and says where each job's result will be. */
+static void prepare(struct pack_work *work, struct ew_weights *weights)
+{
+    size_t slices = 0;
     for (size_t i = 0; i < weights->job_count; i++) {
         struct ew_weights_job *job = &weights->jobs[i];
-        struct pack_work work = {.job = job, .dst = (uint8_t *)memory + job->offset};
+        uint8_t *dst = (uint8_t *)weights->memory + job->offset;
+        uint64_t bytes = job->count * sizeof(float);
+        work->first_slice[i] = slices;
         if (job->packed) {
-            job->packed->data = work.dst;
-            run(user, pack_share, &work);
+            int tiles = slice_tiles(job);
+            job->packed->data = dst;
+            bytes = (uint64_t)tiles * tile_source_bytes(job);
+            slices += (size_t)((job->packed->tiles + tiles - 1) / tiles);
         } else {
-            const struct ew_type_info *info = ew_type_describe(job->tensor->type);
-            const uint8_t *src =
-                (const uint8_t *)job->tensor->data + (uint64_t)job->row0 * (uint64_t)info->bytes;
-            ew_row_decode(job->tensor->type, src, (float *)(void *)work.dst, (int)job->count);
-            *job->vector = (const float *)(const void *)work.dst;
+            *job->vector = (const float *)(const void *)dst;
+            slices++;
         }
-        ew_gguf_drop(gguf, job->tensor);
+        if (bytes > work->buffer_bytes)
+            work->buffer_bytes = bytes;
     }
+    work->first_slice[weights->job_count] = slices;
+}
+
+int ew_weights_pack(struct ew_weights *weights, const struct ew_gguf *gguf, ew_weights_run_fn *run,
+                    void *user, struct ew_err *err)
+{
+    struct pack_work work = {.weights = weights, .gguf = gguf, .lock = PTHREAD_MUTEX_INITIALIZER};
+    work.first_slice = malloc((weights->job_count + 1) * sizeof *work.first_slice);
+    if (!work.first_slice)
+        return ew_fail(err, EW_ENOMEM, "no memory for a list of %zu tensors", weights->job_count);
+    int failed = take_memory(weights, err);
+    if (!failed) {
+        prepare(&work, weights);
+        run(user, pack_share, &work);
+        failed = work.failed ? ew_fail(err, work.failed, "%s", work.err.text) : 0;
+    }
+    free(work.first_slice);
     free(weights->jobs);
     weights->jobs = NULL;
     weights->job_count = weights->job_capacity = 0;
-    return 0;
+    return failed;
 }
 
 void ew_weights_fini(struct ew_weights *weights)

@@ -3,8 +3,8 @@
  *
  * Two steps, so that memory is planned before it is taken: ew_weights_map finds every tensor,
  * checks its shape and type, and says how many bytes the packed form needs; ew_weights_pack takes
- * one block of memory (huge pages where they can be had), packs each tensor into it and lets go of
- * the source's pages, so that the model is in memory once. Read-only afterwards. */
+ * one block of memory (huge pages where they can be had) and packs each tensor into it slice by
+ * slice, read from the file, so that the model is in memory once. Read-only afterwards. */
 #ifndef EW_WEIGHTS_H
 #define EW_WEIGHTS_H
 

@@ -43,7 +43,6 @@ static void use_tensors(const struct ew_gguf *gguf)
         const struct ew_tensor *t = ew_gguf_tensor_at(gguf, i);
         for (uint64_t k = 0; k < t->bytes; k++)
             sum += ((const uint8_t *)t->data)[k];
-        ew_gguf_drop(gguf, t);
     }
 }
 
