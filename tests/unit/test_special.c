@@ -104,7 +104,7 @@ static void tokens_found_are_those_of_the_slow_way(void **state)
     fixture_close(&f);
 }
 
-static void a_long_run_takes_time_in_proportion(void **state)
+static void a_long_run_is_taken_by_the_longest_tokens(void **state)
 {
     (void)state;
     struct fixture f;
@@ -127,7 +127,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tokens_found_are_those_of_the_slow_way),
-        cmocka_unit_test(a_long_run_takes_time_in_proportion),
+        cmocka_unit_test(a_long_run_is_taken_by_the_longest_tokens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -248,7 +248,7 @@ static bool real_open(struct ew_gguf **gguf, struct ew_tokenizer **tokenizer, co
     return true;
 }
 
-/* Ids of SmolLM2; llama-tokenize gave the same on 2026-11-22. */
+/* Ids of SmolLM2; llama_tokenize of llama.cpp gave the same on 2026-11-22. */
 static const struct {
     const char *text;
     unsigned flags;
