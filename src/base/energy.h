@@ -7,6 +7,9 @@
 
 #include <math.h>
 
+/* A profile's name, its watts, the rail they include, and what was assumed: with room to spare. */
+#define EW_ENERGY_SOURCE_MAX 224
+
 enum ew_energy_kind {
     EW_ENERGY_UNKNOWN = 0,
     EW_ENERGY_MODELLED, /* watts of a device profile x time */
@@ -16,7 +19,8 @@ enum ew_energy_kind {
 struct ew_energy {
     double joules; /* gross, idle included; NAN: unknown */
     enum ew_energy_kind kind;
-    char source[96]; /* which sensor and rail, or which profile and watts; "" when unknown */
+    /* Which sensor and rail, or which profile, watts and assumptions; "" when unknown. */
+    char source[EW_ENERGY_SOURCE_MAX];
 };
 
 #define EW_ENERGY_NONE ((struct ew_energy){.joules = NAN})

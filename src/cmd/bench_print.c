@@ -27,13 +27,17 @@ static void put_point(struct ew_jsonw *json, const struct ew_bench_point *p)
     put_stats(json, "prefill_tokens_per_s", &p->prefill);
     put_stats(json, "decode_tokens_per_s", &p->decode);
     put_stats(json, "ttft_ms", &p->ttft_ms);
+    put_stats(json, "energy_j_per_query", &p->energy_j);
+    put_stats(json, "energy_j_per_token", &p->energy_j_per_token);
+    ew_jsonw_put_text(json, "energy_kind", ew_energy_kind_name(p->energy.kind));
+    ew_jsonw_put_text(json, "energy_source", p->energy.source[0] ? p->energy.source : NULL);
     ew_jsonw_put_digits(json, "prefill_of_int8_peak", p->prefill_of_limit, 4);
     ew_jsonw_put_digits(json, "decode_of_read_bandwidth", p->decode_of_limit, 4);
     ew_jsonw_put_bool(json, "noisy", p->noisy);
 }
 
 int ew_bench_print_json(const struct ew_bench *bench, const struct ew_model_info *info,
-                        struct ew_err *err)
+                        double tariff_cents_per_kwh, struct ew_err *err)
 {
     struct ew_buf out;
     struct ew_jsonw json;
@@ -45,6 +49,10 @@ int ew_bench_print_json(const struct ew_bench *bench, const struct ew_model_info
     ew_jsonw_put_text(&json, "isa", info->isa);
     ew_jsonw_put_int(&json, "threads", info->threads);
     put_point(&json, &bench->points[bench->point_count - 1]);
+    ew_jsonw_put_digits(&json, "cost_cents_per_query",
+                        ew_usage_energy_cents(bench->points[bench->point_count - 1].energy_j.median,
+                                              tariff_cents_per_kwh),
+                        6);
     ew_jsonw_put_u64(&json, "peak_rss_bytes", bench->peak_rss_bytes);
     ew_jsonw_put_digits(&json, "read_bandwidth_bytes_per_s",
                         bench->limit.read_bandwidth_bytes_per_s, 6);
@@ -75,14 +83,37 @@ static void put_spread(struct ew_table *table, const struct ew_stats *s)
         ew_table_cell(table, "-");
 }
 
+/* Joules of a query and of a token differ by orders of magnitude: digits, not decimals. */
+static void put_joules(struct ew_table *table, const struct ew_stats *s)
+{
+    if (s->n)
+        ew_table_cell(table, "%.3g", s->median);
+    else
+        ew_table_cell(table, "unknown");
+}
+
+/* Where the joules come from, and what they cost. */
+static void print_energy(const struct ew_bench_point *main_point, double tariff)
+{
+    const struct ew_energy *energy = &main_point->energy;
+    if (!main_point->energy_j.n) {
+        puts("energy unknown: no sensor is read; --profile or --watts models it");
+        return;
+    }
+    printf("energy %s (%s); a query of the last row costs %.2g cents at %g cents/kWh\n",
+           ew_energy_kind_name(energy->kind), energy->source,
+           ew_usage_energy_cents(main_point->energy_j.median, tariff), tariff);
+}
+
 int ew_bench_print_table(const struct ew_bench *bench, const struct ew_model_info *info,
-                         struct ew_err *err)
+                         double tariff_cents_per_kwh, struct ew_err *err)
 {
     const struct ew_table_column columns[] = {
         {"prompt", EW_TABLE_RIGHT},       {"answer", EW_TABLE_RIGHT},
         {"TTFT ms", EW_TABLE_RIGHT},      {"prefill tokens/s", EW_TABLE_RIGHT},
         {"of int8 peak", EW_TABLE_RIGHT}, {"decode tokens/s", EW_TABLE_RIGHT},
         {"of bandwidth", EW_TABLE_RIGHT}, {"reading speed", EW_TABLE_RIGHT},
+        {"J per query", EW_TABLE_RIGHT},  {"J per token", EW_TABLE_RIGHT},
         {"runs", EW_TABLE_RIGHT},         {"", EW_TABLE_LEFT}};
     printf("%s, %s, %u layers, %.1f M parameters, %d threads, %s\n\n", info->name,
            info->quantization, info->layers, (double)info->parameters / 1e6, info->threads,
@@ -100,6 +131,8 @@ int ew_bench_print_table(const struct ew_bench *bench, const struct ew_model_inf
         ew_table_cell(&table, "%.0f %%", 100 * p->decode_of_limit);
         ew_table_cell(&table, "%.0fx",
                       ew_usage_reading_multiple(p->decode.median, EW_USAGE_TOKENS_PER_WORD));
+        put_joules(&table, &p->energy_j);
+        put_joules(&table, &p->energy_j_per_token);
         ew_table_cell(&table, "%zu", p->prefill.n);
         ew_table_cell(&table, "%s", p->noisy ? "noisy" : "");
     }
@@ -109,6 +142,7 @@ int ew_bench_print_table(const struct ew_bench *bench, const struct ew_model_inf
            "measured here, now\n",
            (double)bench->peak_rss_bytes / 1e6, bench->limit.read_bandwidth_bytes_per_s / 1e9,
            bench->limit.int8_macs_per_s / 1e9);
+    print_energy(&bench->points[bench->point_count - 1], tariff_cents_per_kwh);
     if (bench->noisy)
         printf("NOISY: figures spread by more than %.0f %%; not a result to quote. Close what else "
                "runs, or use more --runs.\n",

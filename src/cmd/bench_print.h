@@ -5,9 +5,9 @@
 #include "measure/bench.h"
 
 int ew_bench_print_table(const struct ew_bench *bench, const struct ew_model_info *info,
-                         struct ew_err *err);
+                         double tariff_cents_per_kwh, struct ew_err *err);
 /* The last point is the main one; all are in "sweep" (docs/JSON.md). */
 int ew_bench_print_json(const struct ew_bench *bench, const struct ew_model_info *info,
-                        struct ew_err *err);
+                        double tariff_cents_per_kwh, struct ew_err *err);
 
 #endif

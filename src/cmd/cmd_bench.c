@@ -5,6 +5,7 @@
 
 #include "base/progress.h"
 #include "cmd/bench_print.h"
+#include "cmd/energy_options.h"
 #include "cmd/engine_options.h"
 
 enum { LIMIT_MS = 500, PROMPT_MAX = 1 << 20 };
@@ -33,53 +34,61 @@ static int read_prompts(const struct ew_arg_list *list, struct ew_bench_params *
     return 0;
 }
 
-static int bench_run(const char *name, struct ew_engine_options *engine,
-                     const struct ew_arg_list *prompts, int gen, int runs, bool json,
-                     struct ew_err *err)
+struct options {
+    struct ew_engine_options engine;
+    struct ew_energy_options energy;
+    struct ew_arg_list prompts;
+    int gen, runs;
+    bool json;
+};
+
+static int bench_run(const char *name, struct options *o, struct ew_err *err)
 {
     struct ew_progress progress;
-    struct ew_bench_params how = {.gen = (uint32_t)gen,
-                                  .runs = (uint32_t)runs,
+    struct ew_bench_params how = {.gen = (uint32_t)o->gen,
+                                  .runs = (uint32_t)o->runs,
                                   .limit_ms = LIMIT_MS,
                                   .clock = &ew_clock_real,
                                   .progress = tick,
                                   .user = &progress};
-    int failed = read_prompts(prompts, &how, err), longest = 0;
+    int failed = read_prompts(&o->prompts, &how, err), longest = 0;
     for (size_t i = 0; i < how.prompt_count; i++)
         longest = (int)how.prompts[i] > longest ? (int)how.prompts[i] : longest;
-    if (!engine->ctx)
-        engine->ctx = longest + gen;
+    if (!o->engine.ctx)
+        o->engine.ctx = longest + o->gen;
     struct ew_model *model = NULL;
     struct ew_model_info info;
     struct ew_bench bench;
-    if (failed || (failed = ew_engine_open(&model, name, engine, false, err)))
-        return failed;
+    if (failed || (failed = ew_energy_open(&how.meter, &o->energy, name, err)) ||
+        (failed = ew_engine_open(&model, name, &o->engine, false, err)))
+        goto out;
     ew_model_describe(model, &info);
     ew_progress_begin(&progress, "bench", 0, how.prompt_count * (how.runs + 1), EW_PROGRESS_COUNT);
     failed = ew_bench_run(&bench, model, &how, err);
     ew_progress_end(&progress);
     if (!failed)
-        failed = json ? ew_bench_print_json(&bench, &info, err)
-                      : ew_bench_print_table(&bench, &info, err);
+        failed = (o->json ? ew_bench_print_json : ew_bench_print_table)(
+            &bench, &info, o->energy.tariff_cents_per_kwh, err);
+out:
     ew_model_close(&model);
+    ew_meter_close(&how.meter);
     return failed;
 }
 
 int ew_cmd_bench(int argc, char **argv)
 {
-    struct ew_engine_options engine = {0};
-    struct ew_arg_list prompts = {0};
-    int gen = 128, runs = 5;
-    bool json = false;
+    struct options o = {.gen = 128, .runs = 5, .energy = ew_energy_options_default()};
     const struct ew_opt options[] = {
         {"prompt", 'p', "N", "a prompt of N tokens; may be repeated: a sweep (16, 128, 512)",
-         .list = &prompts},
-        {"gen", 'n', "N", "an answer of N tokens (128)", .integer = &gen, .min = 1, .max = 1 << 20},
-        {"runs", 'r', "N", "counted runs of each, after one to warm up (5)", .integer = &runs,
+         .list = &o.prompts},
+        {"gen", 'n', "N", "an answer of N tokens (128)", .integer = &o.gen, .min = 1,
+         .max = 1 << 20},
+        {"runs", 'r', "N", "counted runs of each, after one to warm up (5)", .integer = &o.runs,
          .min = 1, .max = EW_BENCH_RUNS_MAX},
-        EW_ENGINE_OPTIONS(&engine),
+        EW_ENGINE_OPTIONS(&o.engine),
+        EW_ENERGY_OPTIONS(&o.energy),
         {"json", 0, NULL, "print one JSON object; the last --prompt is the main figure",
-         .flag = &json},
+         .flag = &o.json},
         {0},
     };
     struct ew_args args = {
@@ -89,7 +98,7 @@ int ew_cmd_bench(int argc, char **argv)
         .words_max = 1,
         .about =
             "Measures how fast MODEL runs on this device: time to the first token, prefill and\n"
-            "decode speed, memory, and which share of the hardware's limit that is.",
+            "decode speed, energy, memory, and which share of the hardware's limit that is.",
         .options = options,
         .examples = "  edgewise bench smollm2-135m\n"
                     "  edgewise bench smollm2-135m --prompt 512 --gen 128 --runs 3 --threads 2 "
@@ -99,7 +108,7 @@ int ew_cmd_bench(int argc, char **argv)
     if (ew_args_read(&args, argc, argv, &status))
         return status;
     struct ew_err err = {0};
-    if (bench_run(args.words[0], &engine, &prompts, gen, runs, json, &err))
+    if (bench_run(args.words[0], &o, &err))
         return ew_engine_failed("bench", &err);
     return 0;
 }

@@ -7,10 +7,10 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "cmd/energy_options.h"
 #include "cmd/engine_options.h"
 #include "cmd/run_chat.h"
 #include "cmd/run_print.h"
-#include "flow/usage.h"
 
 enum { PROMPT_MAX = 16 << 20, BIAS_MAX = EW_ARGS_LIST_MAX };
 
@@ -22,7 +22,7 @@ struct options {
     const char *system;
     bool raw, json, quiet;
     int max_tokens;
-    double tariff;
+    struct ew_energy_options energy;
 };
 
 static int tell(void *user, const char *text, size_t bytes)
@@ -82,6 +82,7 @@ static int run(struct options *o, const struct ew_args *args, struct ew_err *err
 {
     struct ew_model *model = NULL;
     struct ew_session *session = NULL;
+    struct ew_meter *meter = NULL;
     struct ew_buf input;
     const char *prompt = args->word_count > 1 ? args->words[1] : NULL;
     bool piped = prompt ? strcmp(prompt, "-") == 0 : !isatty(STDIN_FILENO);
@@ -93,7 +94,8 @@ static int run(struct options *o, const struct ew_args *args, struct ew_err *err
         failed = ew_buf_text(&input, prompt, err);
     if (!failed && (piped || prompt) && !input.bytes)
         failed = ew_fail(err, EW_EINVAL, "the prompt is empty");
-    if (failed || (failed = ew_engine_open(&model, args->words[0], &o->engine, false, err)) ||
+    if (failed || (failed = ew_energy_open(&meter, &o->energy, args->words[0], err)) ||
+        (failed = ew_engine_open(&model, args->words[0], &o->engine, false, err)) ||
         (failed = ew_session_open(&session, model, NULL, err)) ||
         (failed = ew_session_sampling(session, &o->sampling, err)))
         goto out;
@@ -107,7 +109,8 @@ static int run(struct options *o, const struct ew_args *args, struct ew_err *err
                                    .stop_count = o->stops.count,
                                    .max_tokens = (uint32_t)o->max_tokens,
                                    .clock = &ew_clock_real,
-                                   .tariff_cents_per_kwh = o->tariff,
+                                   .meter = meter,
+                                   .tariff_cents_per_kwh = o->energy.tariff_cents_per_kwh,
                                    .tell = o->json ? NULL : tell};
     if (input.bytes)
         failed = one_answer(o, model, session, &how, input.data, input.bytes, err);
@@ -116,13 +119,14 @@ static int run(struct options *o, const struct ew_args *args, struct ew_err *err
 out:
     ew_session_close(&session);
     ew_model_close(&model);
+    ew_meter_close(&meter);
     ew_buf_fini(&input);
     return failed;
 }
 
 int ew_cmd_run(int argc, char **argv)
 {
-    struct options o = {.sampling = ew_sampling_default(), .tariff = EW_USAGE_TARIFF_CENTS_PER_KWH};
+    struct options o = {.sampling = ew_sampling_default(), .energy = ew_energy_options_default()};
     struct ew_sampling *s = &o.sampling;
     const struct ew_opt options[] = {
         {"system", 's', "TEXT", "a system message in front of the conversation", .text = &o.system},
@@ -146,8 +150,8 @@ int ew_cmd_run(int argc, char **argv)
         {"logit-bias", 0, "ID=X", "adds X to a token's logit; may be repeated", .list = &o.biases},
         {"stop", 0, "TEXT", "ends the answer before TEXT; may be repeated", .list = &o.stops},
         {"seed", 0, "N", "same seed, same answer (0)", .u64 = &s->seed},
-        {"tariff", 0, "X", "cents per kWh (25)", .f64 = &o.tariff, .min = 0, .max = 1e6},
         EW_ENGINE_OPTIONS(&o.engine),
+        EW_ENERGY_OPTIONS(&o.energy),
         {"json", 0, NULL, "print one JSON object: text, tokens, usage, timing, energy, cost",
          .flag = &o.json},
         {"quiet", 'q', NULL, "no account after the answer", .flag = &o.quiet},

@@ -233,7 +233,9 @@ struct ew_profile_power ew_profile_power(const struct ew_profile *profile, const
         snprintf(power.how, sizeof power.how, count ? "mean of %u models" : "no watts known",
                  count);
     }
-    if (isnan(power.prefill))
+    if (isnan(power.prefill)) {
         power.prefill = power.decode;
+        power.prefill_is_decode = !isnan(power.decode);
+    }
     return power;
 }

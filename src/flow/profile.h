@@ -52,10 +52,11 @@ const char *ew_profile_name(size_t index);
 
 /* Watts by phase; NAN: unknown. Of the model's row where the profile has one (the first, whatever
  * its mode), else of the device, else the mean of its rows. A prefill that nobody measured is taken
- * to draw what decoding draws; `how` says what was done. */
+ * to draw what decoding draws. */
 struct ew_profile_power {
     double idle, prefill, decode;
-    char how[96];
+    bool prefill_is_decode; /* nobody measured the prefill */
+    char how[96];           /* whose watts, and what they include */
 };
 struct ew_profile_power ew_profile_power(const struct ew_profile *profile, const char *model);
 

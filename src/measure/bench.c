@@ -12,6 +12,7 @@ enum { PROMPT_SEED = 1 };
 
 struct sample {
     double prefill, decode, ttft_ms;
+    struct ew_energy energy;
 };
 
 static double seconds(uint64_t from_ns, uint64_t to_ns)
@@ -19,24 +20,35 @@ static double seconds(uint64_t from_ns, uint64_t to_ns)
     return (double)(to_ns - from_ns) / EW_NS_PER_S;
 }
 
-static int run_once(struct ew_session *session, const int32_t *prompt, uint32_t count, uint32_t gen,
-                    const struct ew_clock *clock, struct sample *out, struct ew_err *err)
+static void mark(struct ew_meter *meter, enum ew_meter_phase phase, uint64_t now_ns)
 {
+    if (meter)
+        ew_meter_mark(meter, phase, now_ns);
+}
+
+static int run_once(struct ew_session *session, const int32_t *prompt, uint32_t count, uint32_t gen,
+                    const struct ew_bench_params *how, struct sample *out, struct ew_err *err)
+{
+    const struct ew_clock *clock = how->clock;
     int32_t token;
     ew_session_rewind(session, 0);
     uint64_t start = ew_clock_now_ns(clock);
+    mark(how->meter, EW_METER_PREFILL, start);
     int failed = ew_session_prompt(session, prompt, count, err);
     uint64_t prefilled = ew_clock_now_ns(clock);
     if (!failed)
         failed = ew_session_next(session, &token, err);
     uint64_t first = ew_clock_now_ns(clock);
+    mark(how->meter, EW_METER_DECODE, first);
     for (uint32_t i = 1; i < gen && !failed; i++)
         failed = ew_session_next(session, &token, err);
     uint64_t last = ew_clock_now_ns(clock);
+    mark(how->meter, EW_METER_IDLE, last);
     *out = (struct sample){
         .prefill = count / seconds(start, prefilled),
         .decode = gen > 1 ? (gen - 1) / seconds(first, last) : NAN,
         .ttft_ms = seconds(start, first) * 1e3,
+        .energy = how->meter ? ew_meter_between(how->meter, start, last) : EW_ENERGY_NONE,
     };
     return failed;
 }
@@ -51,10 +63,12 @@ static int run_point(struct ew_bench_point *point, struct ew_session *session,
                      struct ew_err *err)
 {
     double prefill[EW_BENCH_RUNS_MAX], decode[EW_BENCH_RUNS_MAX], ttft[EW_BENCH_RUNS_MAX];
+    double joules[EW_BENCH_RUNS_MAX], per_token[EW_BENCH_RUNS_MAX];
+    size_t known = 0;
     uint64_t all = how->prompt_count * (how->runs + 1);
     for (uint32_t i = 0; i <= how->runs; i++) {
         struct sample sample;
-        int failed = run_once(session, prompt, point->prompt, point->gen, how->clock, &sample, err);
+        int failed = run_once(session, prompt, point->prompt, point->gen, how, &sample, err);
         if (failed)
             return failed;
         if (how->progress)
@@ -64,10 +78,17 @@ static int run_point(struct ew_bench_point *point, struct ew_session *session,
         prefill[i - 1] = sample.prefill;
         decode[i - 1] = sample.decode;
         ttft[i - 1] = sample.ttft_ms;
+        point->energy = sample.energy;
+        if (isnan(sample.energy.joules))
+            continue;
+        joules[known] = sample.energy.joules;
+        per_token[known++] = sample.energy.joules / point->gen;
     }
     point->prefill = ew_stats_of(prefill, how->runs);
     point->decode = ew_stats_of(decode, point->gen > 1 ? how->runs : 0);
     point->ttft_ms = ew_stats_of(ttft, how->runs);
+    point->energy_j = ew_stats_of(joules, known);
+    point->energy_j_per_token = ew_stats_of(per_token, known);
     point->noisy =
         spread_out(&point->prefill) || spread_out(&point->decode) || spread_out(&point->ttft_ms);
     return 0;

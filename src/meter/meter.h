@@ -1,6 +1,6 @@
 /* meter.h - what a piece of work took in joules, from a sensor, a model, or not at all.
  *
- *     ew_meter_open_model(&meter, "orin-nano-super-8gb", &watts, &err);
+ *     ew_meter_open_model(&meter, "profile n150: 26.4 W decode", &watts, &err);
  *     ew_meter_mark(meter, EW_METER_PREFILL, t0);
  *     ew_meter_mark(meter, EW_METER_DECODE, t1);
  *     ew_meter_mark(meter, EW_METER_IDLE, t2);
@@ -36,15 +36,16 @@ struct ew_meter_ops {
 struct ew_meter {
     const struct ew_meter_ops *ops;
     enum ew_energy_kind kind;
-    char source[96]; /* sensor and rail, or profile and watts */
+    char source[EW_ENERGY_SOURCE_MAX]; /* sensor and rail, or profile and watts */
 };
 
 /* Watts by phase, indexed by ew_meter_phase; NAN: the profile doesn't say. Time spent in a phase
- * whose watts aren't known makes the energy unknown. */
+ * whose watts aren't known makes the energy unknown. `source` is what the energy will say of
+ * itself: where the watts come from, and what was assumed. */
 struct ew_meter_watts {
     double watts[EW_METER_PHASES];
 };
-int ew_meter_open_model(struct ew_meter **gives, const char *profile,
+int ew_meter_open_model(struct ew_meter **gives, const char *source,
                         const struct ew_meter_watts *watts, struct ew_err *err);
 /* Knows nothing, says so. */
 int ew_meter_open_null(struct ew_meter **gives, struct ew_err *err);

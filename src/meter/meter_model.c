@@ -61,22 +61,20 @@ static void close_model(struct ew_meter *meter)
     free(meter);
 }
 
-int ew_meter_open_model(struct ew_meter **gives, const char *profile,
+int ew_meter_open_model(struct ew_meter **gives, const char *source,
                         const struct ew_meter_watts *watts, struct ew_err *err)
 {
     static const struct ew_meter_ops ops = {mark, sample, between, close_model};
     for (int i = 0; i < EW_METER_PHASES; i++)
         if (watts->watts[i] < 0 || watts->watts[i] > WATTS_MAX)
-            return ew_fail(err, EW_EINVAL, "profile %s: %g watts, from 0 to %g is allowed", profile,
+            return ew_fail(err, EW_EINVAL, "%s: %g watts, from 0 to %g is allowed", source,
                            watts->watts[i], WATTS_MAX);
     struct model *model = calloc(1, sizeof *model);
     if (!model)
         return ew_fail(err, EW_ENOMEM, "no memory for a meter");
     model->meter.ops = &ops;
     model->meter.kind = EW_ENERGY_MODELLED;
-    snprintf(model->meter.source, sizeof model->meter.source,
-             "profile %.40s: %.3g W prefill, %.3g W decode", profile,
-             watts->watts[EW_METER_PREFILL], watts->watts[EW_METER_DECODE]);
+    snprintf(model->meter.source, sizeof model->meter.source, "%s", source);
     model->watts = *watts;
     *gives = &model->meter;
     return 0;

@@ -89,6 +89,39 @@ static void test_perplexity_is_that_of_the_second_halves_done_by_hand(void **sta
     gguf_make_close(&file);
 }
 
+static void test_a_benchmark_accounts_joules_by_its_meter(void **state)
+{
+    (void)state;
+    struct gguf_make_file file;
+    struct ew_model *model = open_tiny(&file);
+    struct ew_bench bench;
+    struct ew_bench_params how = {.prompts = {16},
+                                  .prompt_count = 1,
+                                  .gen = 5,
+                                  .runs = 3,
+                                  .limit_ms = 20,
+                                  .clock = &ew_clock_real};
+    assert_int_equal(ew_bench_run(&bench, model, &how, NULL), 0);
+    assert_int_equal(bench.points[0].energy_j.n, 0); /* unknown isn't 0 J */
+    assert_true(isnan(bench.points[0].energy_j.median));
+    assert_int_equal(bench.points[0].energy.kind, EW_ENERGY_UNKNOWN);
+
+    const struct ew_meter_watts watts = {{1000, 1000, 1000}}; /* so that J are ms */
+    assert_int_equal(ew_meter_open_model(&how.meter, "a kilowatt", &watts, NULL), 0);
+    assert_int_equal(ew_bench_run(&bench, model, &how, NULL), 0);
+    const struct ew_bench_point *p = &bench.points[0];
+    assert_int_equal(p->energy_j.n, 3);
+    assert_true(p->energy_j.min > p->ttft_ms.min); /* the decoding comes on top */
+    double longest_ms = p->ttft_ms.max + 4 / p->decode.min * 1e3;
+    assert_true(p->energy_j.max <= longest_ms * 1.000001);
+    assert_float_equal(p->energy_j_per_token.median, p->energy_j.median / 5, 1e-9);
+    assert_int_equal(p->energy.kind, EW_ENERGY_MODELLED);
+    assert_string_equal(p->energy.source, "a kilowatt");
+    ew_meter_close(&how.meter);
+    ew_model_close(&model);
+    gguf_make_close(&file);
+}
+
 static void test_a_benchmark_counts_what_it_ran(void **state)
 {
     (void)state;
@@ -127,6 +160,7 @@ int main(void)
         cmocka_unit_test(test_top_logprobs_are_sorted_and_sum_to_one),
         cmocka_unit_test(test_perplexity_is_that_of_the_second_halves_done_by_hand),
         cmocka_unit_test(test_a_benchmark_counts_what_it_ran),
+        cmocka_unit_test(test_a_benchmark_accounts_joules_by_its_meter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

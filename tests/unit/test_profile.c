@@ -41,6 +41,7 @@ static void watts_are_of_the_model_the_device_or_the_mean(void **state)
     struct ew_profile_power power = ew_profile_power(profile, "smollm2-135m");
     assert_float_equal(power.decode, 165.2 / 29.62, 1e-4); /* 5.58 W on its rail */
     assert_float_equal(power.prefill, power.decode, 0);
+    assert_true(power.prefill_is_decode);
     assert_true(isnan(power.idle));
     assert_non_null(strstr(power.how, "VDD_CPU_GPU_CV"));
     power = ew_profile_power(profile, "nobody-1b");
@@ -57,6 +58,7 @@ static void watts_are_of_the_model_the_device_or_the_mean(void **state)
     power = ew_profile_power(profile, "smollm2-135m");
     assert_float_equal(power.idle, 1.48, 1e-4);
     assert_float_equal(power.decode, 7, 1e-4);
+    assert_false(power.prefill_is_decode); /* the profile tells both */
     ew_profile_close(&profile);
 }
 
@@ -68,6 +70,7 @@ static void a_profile_without_watts_gives_none(void **state)
     assert_int_equal(parse(HEAD ROW ", decode_tokens_per_s: 5}\n", &profile, &err), 0);
     struct ew_profile_power power = ew_profile_power(profile, "m");
     assert_true(isnan(power.decode) && isnan(power.prefill) && isnan(power.idle));
+    assert_false(power.prefill_is_decode);
     ew_profile_close(&profile);
     assert_int_equal(parse(HEAD, &profile, &err), 0);
     assert_true(isnan(ew_profile_power(profile, NULL).decode));
