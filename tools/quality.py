@@ -52,10 +52,10 @@ def find_truth(args, path):
         with open(name, "rb") as f:
             while block := f.read(1 << 20):
                 digest.update(block)
-    kept = os.path.join(args.cache, f"{digest.hexdigest()[:24]}.npz")
+    kept = os.path.join(args.cache, f"{digest.hexdigest()[:24]}-{args.chunks}.npz")
     if os.path.exists(kept):
         with np.load(kept) as truth:
-            return truth["tokens"][:args.chunks], truth["hidden"][:args.chunks]
+            return truth["tokens"], truth["hidden"]
     gguf = tinygguf.File(path)
     tokens = tokenize(args.edgewise, path, args.text)
     chunks = min(args.chunks, len(tokens) // CTX)
