@@ -76,8 +76,8 @@ struct ew_str ew_gguf_array_next(const struct ew_gguf_array *array, size_t *at);
 size_t ew_gguf_tensors(const struct ew_gguf *gguf);
 const struct ew_tensor *ew_gguf_tensor_at(const struct ew_gguf *gguf, size_t index);
 const struct ew_tensor *ew_gguf_tensor(const struct ew_gguf *gguf, const char *name); /* or NULL */
-/* Reads bytes that lie at `from` in the mapping (part of a tensor) from the file itself: their pages
- * never become ours, and a file that has shrunk is EW_EIO and not SIGBUS. */
+/* Reads bytes that lie at `from` in the mapping (part of a tensor) from the file itself: their
+ * pages never become ours, and a file that has shrunk is EW_EIO and not SIGBUS. */
 int ew_gguf_read(const struct ew_gguf *gguf, const void *from, void *into, size_t bytes,
                  struct ew_err *err);
 
