@@ -19,7 +19,16 @@ struct run {
     uint32_t row0, row1; /* the rows that the coming phases compute */
     bool stop;
     int each_result;
+    atomic_bool *damaged; /* set by any thread that meets what isn't a number */
 };
+
+/* Weights are looked at when they are packed; what is left is an embedding that isn't packed, and
+ * numbers that overflow. A few hundred numbers a token, where the logits would be 100,000. */
+static void look_for_damage(const struct run *r, const float *x)
+{
+    if (!ew_blocks_finite(EW_TYPE_F32, x, r->net->arch.dim))
+        atomic_store_explicit(r->damaged, true, memory_order_relaxed);
+}
 
 static inline uint32_t rows_left(const struct run *r)
 {
@@ -91,6 +100,8 @@ static void row_start(const struct run *r, const struct ew_layer *l, uint32_t ro
     const struct ew_arch *a = &r->net->arch;
     float *x = r->s->x + (size_t)row * r->s->dim_width;
     ew_weights_embedding(&r->net->weights, r->f->tokens[row], x);
+    if (r->net->weights.embedding)
+        look_for_damage(r, x);
     if (a->embedding_scale != 1.0f)
         r->net->kernels.scale(x, a->embedding_scale, (int)a->dim);
     fill_angles(r, &a->rope, row, false);
@@ -181,6 +192,8 @@ static void row_end(const struct run *r, const struct ew_layer *l, uint32_t row)
     k->add(x, h, (int)a->dim);
     bool last = l == &w->layers[a->layers - 1];
     norm_and_quantize(r, last ? w->output_norm : l[1].attn_norm, row);
+    if (last)
+        look_for_damage(r, h);
 }
 
 /* ---- phases over weights ---- */
@@ -499,12 +512,19 @@ int ew_forward_run(const struct ew_forward *forward, struct ew_err *err)
 {
     EW_ASSERT(forward->count >= 1 && forward->count <= forward->scratch->chunk);
     EW_ASSERT(forward->position + forward->count <= forward->scratch->ctx);
-    struct run r = {
-        .f = forward, .net = forward->net, .s = forward->scratch, .row1 = forward->count};
+    atomic_bool damaged = false;
+    struct run r = {.f = forward,
+                    .net = forward->net,
+                    .s = forward->scratch,
+                    .row1 = forward->count,
+                    .damaged = &damaged};
     ew_pool_run(forward->net->pool, forward_share, &r);
     if (r.each_result)
         return ew_fail(err, r.each_result, "stopped by its reader");
     if (r.stop)
         return ew_fail(err, EW_ECANCELED, "cancelled");
+    if (damaged)
+        return ew_fail(err, EW_EFORMAT,
+                       "the model computes no numbers (infinite or NaN): its weights are damaged");
     return 0;
 }

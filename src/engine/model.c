@@ -1,9 +1,10 @@
 /* model.c - opening a model: map, check, plan, pack; and what it says of itself. */
 #include "engine/model.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/utf8.h"
 
 /* What tokenizer tables take for each entry of the vocabulary, merges included: an upper bound
  * (measured 30 to 60 bytes on files of 49,000 to 262,000 tokens). */
@@ -40,7 +41,29 @@ static int open_chat(struct ew_model *model, struct ew_err *err)
     if (got < 0)
         return got;
     model->has_chat_template = got;
-    return ew_template_open(&model->chat, source.data, source.bytes, err);
+    got = ew_template_open(&model->chat, source.data, source.bytes, err);
+    return got ? ew_fail_in(err, got, "%s: key tokenizer.chat_template", ew_gguf_path(model->gguf))
+               : 0;
+}
+
+/* Names come from files and end up on terminals: whole characters, no control characters (of
+ * which U+0080 to U+009F are some), no more than fits. */
+static void keep_printable(char *out, size_t capacity, const char *text, size_t bytes)
+{
+    size_t n = 0;
+    while (bytes) {
+        struct ew_utf8_char c = ew_utf8_next(text, bytes);
+        bool shown =
+            c.state == EW_UTF8_WHOLE && c.point >= ' ' && (c.point < 0x7f || c.point > 0x9f);
+        size_t length = shown ? (size_t)c.bytes : 1;
+        if (n + length >= capacity)
+            break;
+        memcpy(out + n, shown ? text : "?", length);
+        n += length;
+        text += c.bytes;
+        bytes -= (size_t)c.bytes;
+    }
+    out[n] = '\0';
 }
 
 static void name_model(struct ew_model *model, const char *path)
@@ -52,8 +75,7 @@ static void name_model(struct ew_model *model, const char *path)
         name.data = slash ? slash + 1 : path;
         name.bytes = strlen(name.data);
     }
-    snprintf(model->name, sizeof model->name, "%.*s", (int)(name.bytes < 100 ? name.bytes : 100),
-             name.data);
+    keep_printable(model->name, sizeof model->name, name.data, name.bytes);
 }
 
 static void run_on_pool(void *user, void (*work)(void *arg, int thread, int threads), void *arg)

@@ -86,7 +86,8 @@ int ew_session_sampling(struct ew_session *session, const struct ew_sampling *ho
 static int compute(struct ew_session *s, uint32_t end, uint32_t first, ew_logits_fn *each,
                    void *user, size_t user_base, struct ew_err *err)
 {
-    int failed = 0;
+    /* An embedding that isn't packed is read from the file, which must still be whole. */
+    int failed = s->model->net.weights.embedding ? ew_gguf_intact(s->model->gguf, err) : 0;
     pthread_mutex_lock(&s->model->computing);
     while (s->computed < end && !failed) {
         uint32_t left = end - s->computed;
@@ -112,6 +113,8 @@ static int compute(struct ew_session *s, uint32_t end, uint32_t first, ew_logits
         failed = ew_forward_run(&f, err);
         if (!failed)
             s->computed += f.count;
+        else if (failed == EW_EFORMAT)
+            ew_fail_in(err, failed, "%s", ew_gguf_path(s->model->gguf));
     }
     pthread_mutex_unlock(&s->model->computing);
     return failed;

@@ -5,6 +5,7 @@
 #ifndef EW_BLOCKS_H
 #define EW_BLOCKS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,9 @@ struct ew_type_info {
 };
 /* NULL for a type we don't know. */
 const struct ew_type_info *ew_type_describe(uint32_t type);
+/* Whether all scales and offsets of n weights (whole blocks), or all floats, are finite: then so is
+ * each weight. */
+bool ew_blocks_finite(enum ew_type type, const void *src, size_t n);
 
 /* w = d * (q - 8); low nibbles are weights 0..15, high ones 16..31: so in all legacy types */
 struct ew_block_q4_0 {

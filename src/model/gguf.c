@@ -5,8 +5,8 @@
  * us but not what we checked of the metadata's extents, and a file that *shrinks* while mapped
  * makes the kernel send SIGBUS for pages beyond its new end. Weights are therefore read from the
  * file (ew_gguf_read), where that is an error; what stays mapped is the vocabulary and, in models
- * whose head isn't tied, the embedding. For these we look at the size again after the checks and
- * before the weights are packed. */
+ * whose head isn't tied, the embedding. For these we look at the size again after the checks,
+ * before the weights are packed and before each computation. */
 #include "model/gguf.h"
 
 #include <errno.h>

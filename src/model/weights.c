@@ -323,6 +323,22 @@ static int slice_tiles(const struct ew_weights_job *job)
     return tiles ? (int)tiles : 1;
 }
 
+/* Weights that aren't numbers would make answers of noise: the kernels neither trap on them nor
+ * promise to pass them on. Looked at between reading and packing, they come from the cache. */
+static int check_finite(const struct pack_work *work, const struct ew_tensor *t, uint64_t row0,
+                        const uint8_t *rows, uint64_t count, uint64_t width, struct ew_err *err)
+{
+    if (ew_blocks_finite(t->type, rows, count * width))
+        return 0;
+    uint64_t row = 0, bytes = row_bytes(t);
+    while (row + 1 < count && ew_blocks_finite(t->type, rows + row * bytes, width))
+        row++;
+    return ew_fail(err, EW_EFORMAT,
+                   "%s: tensor %s: row %llu isn't all numbers (infinite or NaN): it is damaged",
+                   ew_gguf_path(work->gguf), ew_gguf_show(t->name).text,
+                   (unsigned long long)(row0 + row));
+}
+
 static int pack_vector(const struct pack_work *work, const struct ew_weights_job *job, void *buffer,
                        struct ew_err *err)
 {
@@ -331,6 +347,8 @@ static int pack_vector(const struct pack_work *work, const struct ew_weights_job
     uint8_t *dst = (uint8_t *)work->weights->memory + job->offset;
     int failed = ew_gguf_read(work->gguf, (const uint8_t *)t->data + job->row0 * bytes, buffer,
                               job->count * bytes, err);
+    if (!failed)
+        failed = check_finite(work, t, 0, buffer, 1, job->count, err);
     if (!failed)
         ew_row_decode(t->type, buffer, (float *)(void *)dst, (int)job->count);
     return failed;
@@ -352,6 +370,9 @@ static int pack_slice(const struct pack_work *work, size_t job_index, int slice,
     uint64_t width = row_bytes(job->tensor), row = job->row0 + (uint64_t)(tile * EW_TILE_ROWS);
     int failed = ew_gguf_read(work->gguf, (const uint8_t *)job->tensor->data + row * width, buffer,
                               (uint64_t)rows * width, err);
+    if (!failed)
+        failed =
+            check_finite(work, job->tensor, row, buffer, (uint64_t)rows, (uint64_t)p->cols, err);
     if (!failed)
         ew_pack((uint8_t *)work->weights->memory + job->offset + (size_t)tile * p->tile_bytes,
                 buffer, p->type, rows, p->cols, 0, tiles);

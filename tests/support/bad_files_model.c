@@ -92,6 +92,54 @@ static void matrix_solid(struct gguf_make *m)
     gguf_make_tensor(m, "blk.0.attn_q.weight", EW_TYPE_F32, 3, shape, NULL);
 }
 
+/* ---- weights that aren't numbers ---- */
+
+/* Bytes 2 .. 3 or 0 .. 1 of a float, a scale or an offset. */
+static void spoil(struct gguf_make *m, const char *name, size_t at, uint16_t bits)
+{
+    struct gguf_make_tensor *t = gguf_make_find(m, name);
+    EW_ASSERT(t && at + sizeof bits <= t->data.bytes);
+    memcpy(t->data.data + at, &bits, sizeof bits);
+}
+
+/* A number in row 5 of a matrix of any type is replaced. */
+static void spoil_matrix(struct gguf_make *m, enum ew_type type, size_t at, uint16_t bits)
+{
+    static const char name[] = "blk.1.ffn_up.weight";
+    const struct ew_type_info *info = ew_type_describe(type);
+    gguf_make_random(m, name, type, 64, 96, 0.25f);
+    size_t row = 64 / (size_t)info->weights * (size_t)info->bytes;
+    spoil(m, name, 5 * row + row / 2 + at, bits);
+}
+
+/* The embedding stays in the file where there is a head of its own. */
+static void spoil_embedding(struct gguf_make *m, uint16_t bits)
+{
+    gguf_make_random(m, "output.weight", EW_TYPE_F32, 64, GGUF_MAKE_BPE_VOCAB, 0.25f);
+    spoil(m, "token_embd.weight", 9 * 64 * sizeof(float) + 2, bits);
+}
+
+DO(f32_nan, spoil_matrix(m, EW_TYPE_F32, 2, 0x7fc0))
+DO(f32_infinite, spoil_matrix(m, EW_TYPE_F32, 2, 0xff80))
+DO(f16_infinite, spoil_matrix(m, EW_TYPE_F16, 0, 0x7c00))
+DO(bf16_nan, spoil_matrix(m, EW_TYPE_BF16, 0, 0xffff))
+DO(q8_0_nan, spoil_matrix(m, EW_TYPE_Q8_0, 0, 0x7e00))
+DO(q4_0_infinite, spoil_matrix(m, EW_TYPE_Q4_0, 0, 0xfc00))
+DO(q4_1_nan, spoil_matrix(m, EW_TYPE_Q4_1, 2, 0xfe01))
+DO(q5_0_nan, spoil_matrix(m, EW_TYPE_Q5_0, 0, 0x7c01))
+DO(q5_1_infinite, spoil_matrix(m, EW_TYPE_Q5_1, 2, 0x7c00))
+DO(norm_nan, spoil(m, "blk.0.attn_norm.weight", 10, 0x7fc0))
+DO(tied_nan, spoil(m, "token_embd.weight", 7 * 64 * sizeof(float) + 2, 0x7fc0))
+DO(embedding_nan, spoil_embedding(m, 0x7fc0))
+DO(embedding_infinite, spoil_embedding(m, 0x7f80))
+DO(norm_great, gguf_make_constant(m, "output_norm.weight", 64, 3e38f))
+
+/* ---- chat template ---- */
+
+DO(template_u32, gguf_make_u32(m, "tokenizer.chat_template", 1))
+DO(template_open, gguf_make_string(m, "tokenizer.chat_template", "{% if messages %}no end"))
+DO(template_noise, gguf_make_string(m, "tokenizer.chat_template", "{{ \"\\x\" ~ }} %}{% \033[2J"))
+
 /* ---- vocabulary ---- */
 
 /* A token of the vocabulary replaced by as many other bytes. */
@@ -229,6 +277,25 @@ const struct bad_file bad_files_model[] = {
      UNSUPPORTED},
     {"Weights", "bias we don't add", odd_bias, "'blk.0.ffn_up.bias' is none", UNSUPPORTED},
     {"Weights", "bias too short", bias_short, "blk.0.attn_q.bias is 63", 0},
+
+    {"Damaged weights", "F32 not a number", f32_nan, "'blk.1.ffn_up.weight': row 5 isn't", 0},
+    {"Damaged weights", "F32 infinite", f32_infinite, "'blk.1.ffn_up.weight': row 5 isn't", 0},
+    {"Damaged weights", "F16 infinite", f16_infinite, "row 5 isn't all numbers", 0},
+    {"Damaged weights", "BF16 not a number", bf16_nan, "row 5 isn't all numbers", 0},
+    {"Damaged weights", "Q8_0, scale not a number", q8_0_nan, "row 5 isn't all numbers", 0},
+    {"Damaged weights", "Q4_0, infinite scale", q4_0_infinite, "row 5 isn't all numbers", 0},
+    {"Damaged weights", "Q4_1, offset not a number", q4_1_nan, "row 5 isn't all numbers", 0},
+    {"Damaged weights", "Q5_0, scale not a number", q5_0_nan, "row 5 isn't all numbers", 0},
+    {"Damaged weights", "Q5_1, infinite offset", q5_1_infinite, "row 5 isn't all numbers", 0},
+    {"Damaged weights", "norm not a number", norm_nan, "'blk.0.attn_norm.weight': row 0", 0},
+    {"Damaged weights", "tied head not a number", tied_nan, "'token_embd.weight': row 7", 0},
+    {"Damaged weights", "embedding not a number, in a prompt", embedding_nan, "no numbers", 0},
+    {"Damaged weights", "infinite embedding, in a prompt", embedding_infinite, "no numbers", 0},
+    {"Damaged weights", "norm of 3e38, in a prompt", norm_great, "computes no numbers", 0},
+
+    {"Chat template", "a number", template_u32, "is u32, must be a string", 0},
+    {"Chat template", "if without end", template_open, "tokenizer.chat_template: ", 0},
+    {"Chat template", "noise", template_noise, "tokenizer.chat_template: ", 0},
 
     {"Vocabulary", "kind missing", no_model, "tokenizer.ggml.model is missing", 0},
     {"Vocabulary", "unknown kind", odd_model, "'wordpiece?[2J' isn't supported", UNSUPPORTED},

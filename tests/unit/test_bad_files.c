@@ -13,31 +13,28 @@
 
 #include <cmocka.h>
 
-#include "model/arch.h"
-#include "model/tokenizer.h"
-#include "model/weights.h"
+#include "base/err.h"
 #include "support/bad_files.h"
 
 static const char page[] = "docs/BAD_FILES.md";
-enum { PAGE_MAX = 1 << 20 };
+enum { PAGE_MAX = 1 << 20, TOKENS = 250 };
 
-/* Opens as a model is opened, but for the work with its weights. */
+/* Opens a model and, where that succeeds, computes a prompt with nearly all of its tokens. */
 static int open_model(const char *path, struct ew_err *err)
 {
-    struct ew_gguf *gguf = NULL;
-    struct ew_arch arch;
-    struct ew_tokenizer *tokenizer = NULL;
-    struct ew_weights weights = {0};
-    int code = ew_gguf_open(&gguf, path, err);
+    struct ew_model *model = NULL;
+    struct ew_session *session = NULL;
+    struct ew_model_params params = {.threads = 1};
+    int32_t tokens[TOKENS];
+    for (int i = 0; i < TOKENS; i++)
+        tokens[i] = i;
+    int code = ew_model_open(&model, path, &params, err);
     if (!code)
-        code = ew_arch_read(&arch, gguf, 0, err);
+        code = ew_session_open(&session, model, NULL, err);
     if (!code)
-        code = ew_tokenizer_open(&tokenizer, gguf, err);
-    if (!code)
-        code = ew_weights_map(&weights, gguf, &arch, err);
-    ew_weights_fini(&weights);
-    ew_tokenizer_close(&tokenizer);
-    ew_gguf_close(&gguf);
+        code = ew_session_prompt(session, tokens, TOKENS, err);
+    ew_session_close(&session);
+    ew_model_close(&model);
     return code;
 }
 
@@ -206,17 +203,25 @@ static void write_page(struct ew_buf *out)
     struct ew_err err;
     ew_buf_init(out, PAGE_MAX);
     assert_int_equal(
-        ew_buf_text(out,
-                    "# Bad model files\n\n"
-                    "A model file is untrusted input. Each kind of bad file below is made by the "
-                    "tests (`tests/support/bad_files_*.c`),\nopened, and refused with an error; "
-                    "the page is what they were told, behind the file's name. `make badfiles`\n"
-                    "rewrites it, and `make check` fails when it is stale.\n\n"
-                    "Besides: a directory, a pipe, a device, a missing or unreadable file are "
-                    "refused; a header cut at any byte is\nrefused; a file that shrinks while it "
-                    "is read is noticed before each tensor. What a file claims never makes us\n"
-                    "allocate more than 15 MiB before its tensors are planned for.\n",
-                    &err),
+        ew_buf_text(
+            out,
+            "# Bad model files\n\n"
+            "A model file is untrusted input. Each kind of bad file below is made by the "
+            "tests (`tests/support/bad_files_*.c`),\nopened, and refused with an error; "
+            "the page is what they were told, behind the file's name. `make badfiles`\n"
+            "rewrites it, and `make check` fails when it is stale.\n\n"
+            "Besides: a directory, a pipe, a device, a missing or unreadable file are "
+            "refused; a header cut at any byte is\nrefused. What a file claims never makes "
+            "us allocate more than 15 MiB before its tensors are planned for.\n\n"
+            "A file that shrinks while its weights are read is an error. Of a model whose head "
+            "has its own tensor, the embedding\nstays in the file: its size is looked at "
+            "before each computation, but between the look and the reading the\nsystem "
+            "ends a program that reads what is gone (SIGBUS). Don't write into a model in "
+            "use; put a new file in its\nplace, as `edgewise pull` does.\n\n"
+            "Weights that are infinite or NaN are refused as they are loaded. Those of an "
+            "embedding that stays in the file, and\nnumbers too great to compute with, "
+            "are refused when a prompt meets them.\n",
+            &err),
         0);
     write_rows(out, bad_files_gguf, try_gguf);
     write_rows(out, bad_files_model, try_model);

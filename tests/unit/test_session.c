@@ -242,6 +242,38 @@ static void test_memory_is_refused_before_it_is_taken(void **state)
     gguf_make_close(&file);
 }
 
+static void test_a_name_from_the_file_is_fit_for_a_terminal(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *shown;
+    } rows[] = {
+        {"Ti\033[2Jny\n", "Ti?[2Jny?"},
+        {"a\x7f\xc2\x9b"
+         "b",
+         "a??b"}, /* DEL; CSI as one character */
+        {"half \xe2\x82", "half ?"},
+        {"Größe 大", "Größe 大"},
+    };
+    for (size_t i = 0; i < EW_COUNT(rows); i++) {
+        struct gguf_make m;
+        struct gguf_make_shape shape = gguf_make_shape_tiny();
+        gguf_make_init(&m);
+        gguf_make_llama(&m, &shape);
+        gguf_make_string(&m, "general.name", rows[i].name);
+        struct gguf_make_file file = gguf_make_open(&m);
+        gguf_make_fini(&m);
+        struct ew_model *model;
+        struct ew_model_params params = {.vocab_only = true};
+        struct ew_model_info info;
+        assert_int_equal(ew_model_open(&model, file.path, &params, NULL), 0);
+        ew_model_describe(model, &info);
+        assert_string_equal(info.name, rows[i].shown);
+        ew_model_close(&model);
+        gguf_make_close(&file);
+    }
+}
+
 static void test_wrong_parameters_are_named(void **state)
 {
     (void)state;
@@ -272,6 +304,7 @@ int main(void)
         cmocka_unit_test(test_limits_are_told_and_nothing_is_appended),
         cmocka_unit_test(test_cancel_ends_the_call_and_the_session_goes_on),
         cmocka_unit_test(test_memory_is_refused_before_it_is_taken),
+        cmocka_unit_test(test_a_name_from_the_file_is_fit_for_a_terminal),
         cmocka_unit_test(test_wrong_parameters_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
