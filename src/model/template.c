@@ -110,6 +110,11 @@ int ew__tmpl_step_bytes(struct render *r, size_t bytes)
     return ew__tmpl_step(r, bytes / TMPL_STEP_BYTES);
 }
 
+int ew__tmpl_step_key(struct render *r, const struct value *key)
+{
+    return ew__tmpl_step(r, 1 + (key->kind == V_STR ? key->bytes / TMPL_STEP_BYTES : 0));
+}
+
 /* ---- open ---- */
 
 /* Newlines of all kinds become '\n', and one at the end is dropped, as Jinja does. */

@@ -92,9 +92,10 @@ int ew__tmpl_get_item(struct render *r, const struct value *object, const struct
         return ew__tmpl_undefined(r, &self);
     if (self.kind == V_DICT) {
         const struct value *found = ew__tmpl_get(self.dict, &name);
-        if (found) {
-            *out = *found;
-            return 0;
+        int code = ew__tmpl_step_key(r, &name);
+        if (found || code) {
+            *out = found ? *found : value_none();
+            return code;
         }
     }
     if (name.kind == V_STR)

@@ -52,12 +52,13 @@ static int run_trim(struct render *r, const struct call *call, struct value *out
     struct ew_str chars;
     bool given = call->argv[0].kind != V_UNSET && call->argv[0].kind != V_NONE;
     int code = ew__tmpl_str(r, &call->self, &text);
-    if (code || (code = ew__tmpl_arg_str(r, &call->argv[0], "", &chars)))
+    if (code || (code = ew__tmpl_arg_str(r, &call->argv[0], "", &chars)) ||
+        (code = ew__tmpl_step_strip(r, value_text(&text), chars)))
         return code;
     struct ew_str s =
         ew__tmpl_strip(value_text(&text), given ? &chars : NULL, STRIP_LEFT | STRIP_RIGHT);
     *out = value_str(s.data, s.bytes);
-    return ew__tmpl_step_bytes(r, text.bytes);
+    return 0;
 }
 
 static int run_replace(struct render *r, const struct call *call, struct value *out)

@@ -322,6 +322,7 @@ int ew__tmpl_fail(struct render *r, int code, const char *format, ...)
 void *ew__tmpl_take(struct render *r, size_t bytes); /* from the arena; NULL and r->err */
 int ew__tmpl_step(struct render *r, uint64_t count);
 int ew__tmpl_step_bytes(struct render *r, size_t bytes);
+int ew__tmpl_step_key(struct render *r, const struct value *key); /* looked up in a dict */
 
 int ew__tmpl_run(struct render *r, const struct node *chain); /* statements */
 int ew__tmpl_eval(struct render *r, const struct node *node, struct value *out);
@@ -435,7 +436,8 @@ uint32_t ew__tmpl_lower(uint32_t c);
 enum tmpl_case { CASE_UPPER, CASE_LOWER, CASE_CAPITALIZE, CASE_TITLE, CASE_TITLE_WORDS };
 int ew__tmpl_case(struct render *r, struct ew_str s, enum tmpl_case how, struct value *out);
 enum { STRIP_LEFT = 1, STRIP_RIGHT = 2 };
-/* chars NULL: white space. */
+/* chars NULL: white space. The caller accounts for it, by step_strip where there are chars. */
+int ew__tmpl_step_strip(struct render *r, struct ew_str s, struct ew_str chars);
 struct ew_str ew__tmpl_strip(struct ew_str s, const struct ew_str *chars, unsigned sides);
 int ew__tmpl_replace(struct render *r, struct ew_str s, struct ew_str from, struct ew_str to,
                      int64_t count, struct value *out);

@@ -14,11 +14,11 @@ static int strip(struct render *r, const struct call *call, unsigned sides, stru
     struct ew_str chars;
     bool given = call->argv[0].kind != V_UNSET && call->argv[0].kind != V_NONE;
     int code = ew__tmpl_arg_str(r, &call->argv[0], "", &chars);
-    if (code)
+    if (code || (code = ew__tmpl_step_strip(r, value_text(&call->self), chars)))
         return code;
     struct ew_str s = ew__tmpl_strip(value_text(&call->self), given ? &chars : NULL, sides);
     *out = value_str(s.data, s.bytes);
-    return ew__tmpl_step_bytes(r, call->self.bytes);
+    return 0;
 }
 
 static int run_strip(struct render *r, const struct call *call, struct value *out)
@@ -112,7 +112,7 @@ static int rsplit(struct render *r, struct ew_str s, const struct ew_str *sep, i
         }
         if (!found)
             break;
-        code = ew__tmpl_step_bytes(r, s.bytes - hit);
+        code = ew__tmpl_step_bytes(r, (s.bytes - hit) * width);
         if (!code)
             code = push_text(r, list, s.data + hit + width, s.data + s.bytes);
         left.bytes = hit;
@@ -169,6 +169,8 @@ static int has_affix(struct render *r, const struct call *call, bool at_end, str
     for (uint32_t i = 0; i < count && !holds; i++) {
         struct ew_str affix, s = value_text(&call->self);
         int code = ew__tmpl_arg_str(r, &affixes[i], NULL, &affix);
+        if (!code)
+            code = ew__tmpl_step_bytes(r, affix.bytes);
         if (code)
             return code;
         holds = affix.bytes <= s.bytes &&
@@ -292,7 +294,8 @@ static int run_join(struct render *r, const struct call *call, struct value *out
 }
 
 /* Are all characters, at least one, of a class? */
-static int all_are(const struct call *call, bool (*is)(uint32_t c), struct value *out)
+static int all_are(struct render *r, const struct call *call, bool (*is)(uint32_t c),
+                   struct value *out)
 {
     struct ew_str s = value_text(&call->self);
     bool holds = s.bytes > 0;
@@ -302,7 +305,7 @@ static int all_are(const struct call *call, bool (*is)(uint32_t c), struct value
         holds = is(c);
     }
     *out = value_bool(holds);
-    return 0;
+    return ew__tmpl_step_bytes(r, s.bytes);
 }
 
 static bool is_ascii_digit(uint32_t c)
@@ -312,14 +315,12 @@ static bool is_ascii_digit(uint32_t c)
 
 static int run_isdigit(struct render *r, const struct call *call, struct value *out)
 {
-    (void)r;
-    return all_are(call, is_ascii_digit, out);
+    return all_are(r, call, is_ascii_digit, out);
 }
 
 static int run_isspace(struct render *r, const struct call *call, struct value *out)
 {
-    (void)r;
-    return all_are(call, ew__tmpl_is_space, out);
+    return all_are(r, call, ew__tmpl_is_space, out);
 }
 
 /* ---- dicts ---- */
@@ -327,9 +328,8 @@ static int run_isspace(struct render *r, const struct call *call, struct value *
 static int run_get(struct render *r, const struct call *call, struct value *out)
 {
     const struct value *found = ew__tmpl_get(call->self.dict, &call->argv[0]);
-    (void)r;
     *out = found ? *found : call->argv[1].kind == V_UNSET ? value_none() : call->argv[1];
-    return 0;
+    return ew__tmpl_step_key(r, &call->argv[0]);
 }
 
 enum side { KEYS, VALUES, ITEMS };

@@ -210,6 +210,8 @@ static int cased(struct render *r, const struct call *call, bool upper, struct v
 {
     struct value text;
     int code = ew__tmpl_str(r, &call->self, &text);
+    if (!code)
+        code = ew__tmpl_step_bytes(r, text.bytes);
     bool any = false, holds = true;
     for (size_t at = 0; !code && at < text.bytes && holds;) {
         uint32_t c;

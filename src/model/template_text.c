@@ -219,6 +219,11 @@ static bool is_one_of(const struct ew_str *chars, const char *at, size_t n, uint
     return memmem(chars->data, chars->bytes, at, n) != NULL;
 }
 
+int ew__tmpl_step_strip(struct render *r, struct ew_str s, struct ew_str chars)
+{
+    return ew__tmpl_step(r, (uint64_t)s.bytes * (chars.bytes + 1) / TMPL_STEP_BYTES);
+}
+
 struct ew_str ew__tmpl_strip(struct ew_str s, const struct ew_str *chars, unsigned sides)
 {
     uint32_t c;

@@ -122,7 +122,7 @@ static int equal(struct render *r, const struct value *a, const struct value *b,
     switch (a->kind) {
     case V_STR:
         *out = a->bytes == b->bytes && (!a->bytes || memcmp(a->s, b->s, a->bytes) == 0);
-        return ew__tmpl_step_bytes(r, *out ? a->bytes : 0);
+        return ew__tmpl_step_bytes(r, a->bytes == b->bytes ? a->bytes : 0);
     case V_LIST:
     case V_TUPLE:
         return equal_lists(r, a->list, b->list, depth, out);
@@ -197,7 +197,7 @@ int ew__tmpl_contains(struct render *r, const struct value *object, const struct
     }
     if (object->kind == V_DICT) {
         *out = ew__tmpl_get(object->dict, item) != NULL;
-        return ew__tmpl_step(r, 1);
+        return ew__tmpl_step_key(r, item);
     }
     const struct value *items;
     uint32_t count;
@@ -355,7 +355,9 @@ int ew__tmpl_put(struct render *r, struct dict *dict, const struct value *key,
     if (key->kind != V_STR && key->kind != V_NONE && !ew__tmpl_number(key, &f))
         return TYPE_FAIL(r, "'%s' can't be a key", ew__tmpl_kind(key));
     uint32_t slot = 0, probes = 0, at = find(dict, key, &slot, &probes);
-    int code = ew__tmpl_step(r, 1 + probes); /* keys made to collide pay for it */
+    int code = ew__tmpl_step_key(r, key);
+    if (!code)
+        code = ew__tmpl_step(r, probes); /* keys made to collide pay for it */
     if (code)
         return code;
     if (at) {
@@ -398,8 +400,8 @@ int ew__tmpl_items(struct render *r, const struct value *v, const struct value *
     if (v->kind == V_UNDEFINED)
         return 0;
     if (v->kind == V_ITER) {
-        *items = v->list->items + v->list->taken;
         *count = v->list->count - v->list->taken;
+        *items = *count ? v->list->items + v->list->taken : NULL;
         v->list->taken = v->list->count;
         return 0;
     }

@@ -296,6 +296,14 @@ static void test_endless_templates_end(void **state)
         {"{% set ns = namespace(s='aaaaaaaa') %}{% for a in range(99) %}"
          "{% set ns.s = ns.s + ns.s %}{% endfor %}",
          "{}", "chat template, line 1: values need more than"},
+        {"{% set s = 'a' * 999999 %}{% for i in range(99999) %}{% set x = s.startswith(s) %}"
+         "{% endfor %}",
+         "{}", "chat template, line 1: more than"},
+        {"{% set s = 'a' * 999999 %}{{ s.strip('b' * 999999 ~ 'a') }}", "{}",
+         "chat template, line 1: more than"},
+        {"{% set s = 'a' * 999999 %}{% set d = {s: 1} %}{% for i in range(99999) %}"
+         "{% set x = d[s] %}{% endfor %}",
+         "{}", "chat template, line 1: more than"},
         {"{{ 'a' * 999999999999 }}", "{}", "chat template, line 1: "},
         {"{{ [1] * 999999999999 }}", "{}", "chat template, line 1: "},
         {"{{ range(999999999) }}", "{}", "chat template, line 1: a range of more than"},
