@@ -1,10 +1,14 @@
-/* main.c - the table of subcommands and nothing else. */
+/* main.c - the table of subcommands, and what holds for all: standard streams that are there, and
+ * no success when what was printed got lost. */
 #include "base/args.h"
 #include "base/err.h"
 #include "cmd/cmd.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #ifndef EW_VERSION
 #define EW_VERSION "0.1.0"
@@ -66,7 +70,29 @@ static int unknown(const char *word)
     return 2;
 }
 
-int main(int argc, char **argv)
+/* A stream that the caller closed would become the next file we open, and messages would be
+ * written into a model. /dev/null, opened the wrong way round, keeps the place and still fails. */
+static void keep_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+            return;
+}
+
+/* A full disk shows itself only now. */
+static int finish(int status)
+{
+    errno = 0;
+    bool lost = fflush(stdout) != 0;
+    if ((!lost && !ferror(stdout)) || status)
+        return status;
+    fprintf(stderr, "edgewise: standard output can't be written%s%s\n", errno ? ": " : "",
+            errno ? strerror(errno) : "");
+    return 1;
+}
+
+static int dispatch(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "";
     if (!*word) {
@@ -81,4 +107,10 @@ int main(int argc, char **argv)
     if (strcmp(word, "--version") == 0)
         return puts("edgewise " EW_VERSION), 0;
     return unknown(word);
+}
+
+int main(int argc, char **argv)
+{
+    keep_streams();
+    return finish(dispatch(argc, argv));
 }
