@@ -1,0 +1,64 @@
+#!/bin/bash
+# demo.sh - from nothing to an answered question, with what it cost here and would cost in a cloud.
+#
+#     tools/demo.sh EDGEWISE
+#
+# The question is of gsm8k's test set where $EDGEWISE_DATA (or ../shared/data) has it, else one of
+# twenty of our own in data/questions.jsonl. These choose otherwise:
+#     DEMO_QUESTION=N   the Nth of them            DEMO_MODEL=NAME    another model of the catalog
+#     DEMO_CLOUD=NAME   another row of data/prices.csv
+#     DEMO_PROFILE=NAME the device whose watts are taken for this one's, or "none"
+set -eu
+cd "$(dirname "$0")/.."
+edgewise=${1:-build/release/edgewise}
+model=${DEMO_MODEL:-smollm2-135m}
+cloud=${DEMO_CLOUD:-openai/gpt-5.4-mini}
+number=${DEMO_QUESTION:-2}
+
+if [ -n "${EDGEWISE_DATA-}" ] && [ -r "$EDGEWISE_DATA/gsm8k/test.jsonl" ]; then
+    questions=$EDGEWISE_DATA/gsm8k/test.jsonl
+elif [ -r ../shared/data/gsm8k/test.jsonl ]; then
+    questions=../shared/data/gsm8k/test.jsonl
+else
+    questions=data/questions.jsonl
+fi
+
+# Prints one part of the Nth question: its text, or the number behind "####".
+part() { # question | answer
+    python3 -c '
+import json, sys
+lines = [line for line in open(sys.argv[1], encoding="utf-8") if line.strip()]
+row = json.loads(lines[(int(sys.argv[2]) - 1) % len(lines)])
+text = row[sys.argv[3]]
+print(text if sys.argv[3] == "question" else text.rsplit("####", 1)[1].strip())' \
+        "$questions" "$number" "$1"
+}
+
+# No sensor is read yet. So that the table has joules, the watts of a profile stand in for this
+# machine's; the table says whose they are. Two shared vCPUs where this is a virtual machine, a
+# small PC where it isn't.
+if grep -q '^flags.* hypervisor' /proc/cpuinfo 2>/dev/null; then
+    profile="cloud-vm-2core"
+else
+    profile=n150
+fi
+profile=${DEMO_PROFILE:-$profile}
+energy=(--profile "$profile")
+[ "$profile" = none ] && energy=()
+
+"$edgewise" pull "$model"
+question=$(part question)
+printf '\nQuestion %s of %s:\n%s\n\n%s says:\n' "$number" "$questions" "$question" "$model"
+"$edgewise" run "$model" "$question" --max-tokens 400 "${energy[@]}" --compare "$cloud"
+printf '\nThe right answer is %s. %s\n' "$(part answer)" \
+    "A model this small is right once in forty times; what it shows is the cost."
+cat <<END
+
+What to try next:
+  make demo DEMO_QUESTION=7                     another question
+  $edgewise run $model           a conversation; ^C stops an answer, ^D ends it
+  $edgewise bench $model         how fast this device is, and which share of its limit
+  $edgewise pull qwen2.5-coder-0.5b             a model that is right more often (491 MB)
+  $edgewise pcr --paper --sweep                 the metric behind the last row
+  make check                                    all tests;  make peers: beside llama.cpp
+END
