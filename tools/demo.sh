@@ -50,15 +50,14 @@ energy=(--profile "$profile")
 question=$(part question)
 printf '\nQuestion %s of %s:\n%s\n\n%s says:\n' "$number" "$questions" "$question" "$model"
 "$edgewise" run "$model" "$question" --max-tokens 400 "${energy[@]}" --compare "$cloud"
-printf '\nThe right answer is %s. %s\n' "$(part answer)" \
-    "A model this small is right once in forty times; what it shows is the cost."
+printf '\nThe right answer is %s; a model this small seldom finds it.\n' "$(part answer)"
 cat <<END
 
-What to try next:
+What to try next (edgewise is $edgewise until you \`make install\`):
   make demo DEMO_QUESTION=7                     another question
-  $edgewise run $model           a conversation; ^C stops an answer, ^D ends it
-  $edgewise bench $model         how fast this device is, and which share of its limit
-  $edgewise pull qwen2.5-coder-0.5b             a model that is right more often (491 MB)
-  $edgewise pcr --paper --sweep                 the metric behind the last row
+  edgewise run $model                     a conversation; ^C stops an answer, ^D ends it
+  edgewise bench $model                   how fast this device is, and which share of its limit
+  edgewise pull qwen2.5-coder-0.5b             a model that is right more often (491 MB)
+  edgewise pcr --paper --sweep                 the metric behind the last row
   make check                                    all tests;  make peers: beside llama.cpp
 END

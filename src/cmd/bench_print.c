@@ -54,6 +54,7 @@ int ew_bench_print_json(const struct ew_bench *bench, const struct ew_model_info
                                               tariff_cents_per_kwh),
                         6);
     ew_jsonw_put_u64(&json, "peak_rss_bytes", bench->peak_rss_bytes);
+    ew_jsonw_put_u64(&json, "kv_bytes_per_position", info->kv_bytes_per_position);
     ew_jsonw_put_digits(&json, "read_bandwidth_bytes_per_s",
                         bench->limit.read_bandwidth_bytes_per_s, 6);
     ew_jsonw_put_digits(&json, "int8_macs_per_s", bench->limit.int8_macs_per_s, 6);

@@ -10,6 +10,7 @@
 #include "cmd/energy_options.h"
 #include "cmd/engine_options.h"
 #include "cmd/run_chat.h"
+#include "cmd/run_compare.h"
 #include "cmd/run_print.h"
 
 enum { PROMPT_MAX = 16 << 20, BIAS_MAX = EW_ARGS_LIST_MAX };
@@ -19,7 +20,8 @@ struct options {
     struct ew_sampling sampling;
     struct ew_bias bias[BIAS_MAX];
     struct ew_arg_list stops, biases;
-    const char *system;
+    const char *system, *cloud;
+    struct ew_price price; /* of the cloud */
     bool raw, json, quiet;
     int max_tokens;
     struct ew_energy_options energy;
@@ -50,7 +52,28 @@ static int read_biases(struct options *o, struct ew_err *err)
     return 0;
 }
 
-static int one_answer(const struct options *o, const struct ew_model *model,
+static int show(const struct options *o, const struct ew_model *model, const char *name,
+                const struct ew_answer *answer, struct ew_err *err)
+{
+    struct ew_model_info info;
+    struct ew_compare compare;
+    ew_model_describe(model, &info);
+    int failed = !o->cloud ? 0
+                           : ew_run_compare(&compare, answer, &o->price, name, info.quantization,
+                                            o->energy.tariff_cents_per_kwh, err);
+    if (failed)
+        return failed;
+    if (o->json)
+        return ew_run_print_json(answer, model, o->cloud ? &compare : NULL, err);
+    fputs(o->cloud ? "\n\n" : "\n", stdout);
+    if (o->cloud)
+        return ew_compare_print(&compare, stdout, err);
+    if (!o->quiet)
+        ew_run_print_line(stderr, answer);
+    return 0;
+}
+
+static int one_answer(const struct options *o, const struct ew_model *model, const char *name,
                       struct ew_session *session, const struct ew_answer_params *how,
                       const char *prompt, size_t bytes, struct ew_err *err)
 {
@@ -67,13 +90,8 @@ static int one_answer(const struct options *o, const struct ew_model *model,
     if (!failed)
         failed = ew_answer_make(&answer, model, session, tokens, count, how, err);
     free(tokens);
-    if (!failed && o->json) {
-        failed = ew_run_print_json(&answer, model, err);
-    } else if (!failed) {
-        fputc('\n', stdout);
-        if (!o->quiet)
-            ew_run_print_line(stderr, &answer);
-    }
+    if (!failed)
+        failed = show(o, model, name, &answer, err);
     ew_answer_fini(&answer);
     return failed;
 }
@@ -94,6 +112,10 @@ static int run(struct options *o, const struct ew_args *args, struct ew_err *err
         failed = ew_buf_text(&input, prompt, err);
     if (!failed && (piped || prompt) && !input.bytes)
         failed = ew_fail(err, EW_EINVAL, "the prompt is empty");
+    if (!failed && o->cloud && !input.bytes)
+        failed = ew_fail(err, EW_EINVAL, "--compare needs a prompt: it compares one answer");
+    if (!failed && o->cloud)
+        failed = ew_run_compare_price(&o->price, o->cloud, err);
     if (failed || (failed = ew_energy_open(&meter, &o->energy, args->words[0], err)) ||
         (failed = ew_engine_open(&model, args->words[0], &o->engine, false, err)) ||
         (failed = ew_session_open(&session, model, NULL, err)) ||
@@ -113,7 +135,7 @@ static int run(struct options *o, const struct ew_args *args, struct ew_err *err
                                    .tariff_cents_per_kwh = o->energy.tariff_cents_per_kwh,
                                    .tell = o->json ? NULL : tell};
     if (input.bytes)
-        failed = one_answer(o, model, session, &how, input.data, input.bytes, err);
+        failed = one_answer(o, model, args->words[0], session, &how, input.data, input.bytes, err);
     else
         failed = ew_run_chat(model, session, o->system, &how, err);
 out:
@@ -152,6 +174,8 @@ int ew_cmd_run(int argc, char **argv)
         {"seed", 0, "N", "same seed, same answer (0)", .u64 = &s->seed},
         EW_ENGINE_OPTIONS(&o.engine),
         EW_ENERGY_OPTIONS(&o.energy),
+        {"compare", 0, "CLOUD", "a table beside a cloud's price, like openai/gpt-5.4-mini",
+         .text = &o.cloud},
         {"json", 0, NULL, "print one JSON object: text, tokens, usage, timing, energy, cost",
          .flag = &o.json},
         {"quiet", 'q', NULL, "no account after the answer", .flag = &o.quiet},
@@ -168,6 +192,8 @@ int ew_cmd_run(int argc, char **argv)
         .options = options,
         .examples = "  edgewise run smollm2-135m \"Why is the sky blue?\"\n"
                     "  edgewise run smollm2-135m\n"
+                    "  edgewise run smollm2-135m \"What is 7 x 8?\" --profile n150 "
+                    "--compare openai/gpt-5.4-mini\n"
                     "  edgewise run --temp 0.7 --seed 2 qwen2.5-coder-0.5b < question.txt\n"
                     "  edgewise run model.gguf \"Once upon\" --raw --max-tokens 50 --json\n",
     };

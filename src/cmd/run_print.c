@@ -9,8 +9,7 @@
 
 enum { JSON_MAX = EW_ANSWER_TEXT_MAX * 8 }; /* escaped text and a token list */
 
-/* By the answer's own words where it has enough to tell, else by the usual ratio. */
-static double tokens_per_word(const struct ew_answer *answer)
+double ew_run_tokens_per_word(const struct ew_answer *answer)
 {
     enum { WORDS_MIN = 10 };
     const char *text = ew_buf_cstr(&answer->text);
@@ -33,7 +32,7 @@ void ew_run_print_line(FILE *out, const struct ew_answer *answer)
         fprintf(out, ", first after %.0f ms", (double)u->ttft_ns / 1e6);
     if (!isnan(speed))
         fprintf(out, ", %.1f tokens/s (%.0f times reading speed)", speed,
-                ew_usage_reading_multiple(speed, tokens_per_word(answer)));
+                ew_usage_reading_multiple(speed, ew_run_tokens_per_word(answer)));
     if (isnan(u->energy.joules))
         fprintf(out, ", energy unknown");
     else
@@ -65,7 +64,7 @@ static void put_usage(struct ew_jsonw *json, const struct ew_answer *answer)
     ew_jsonw_put_digits(json, "prefill_tokens_per_s", ew_usage_prefill_tokens_per_s(u), 6);
     ew_jsonw_put_digits(json, "decode_tokens_per_s", speed, 6);
     ew_jsonw_put_digits(json, "reading_speed_multiple",
-                        ew_usage_reading_multiple(speed, tokens_per_word(answer)), 4);
+                        ew_usage_reading_multiple(speed, ew_run_tokens_per_word(answer)), 4);
     ew_jsonw_end(json);
     ew_jsonw_key(json, "energy");
     ew_jsonw_object(json);
@@ -80,7 +79,7 @@ static void put_usage(struct ew_jsonw *json, const struct ew_answer *answer)
 }
 
 int ew_run_print_json(const struct ew_answer *answer, const struct ew_model *model,
-                      struct ew_err *err)
+                      const struct ew_compare *compare, struct ew_err *err)
 {
     struct ew_model_info info;
     struct ew_buf out;
@@ -102,6 +101,10 @@ int ew_run_print_json(const struct ew_answer *answer, const struct ew_model *mod
     ew_jsonw_end(&json);
     ew_jsonw_put_text(&json, "finish_reason", ew_answer_end_name(answer->end));
     put_usage(&json, answer);
+    if (compare) {
+        ew_jsonw_key(&json, "comparison");
+        ew_compare_put_json(compare, &json);
+    }
     ew_jsonw_end(&json);
     int failed = ew_jsonw_finish(&json, err);
     if (!failed && fwrite(out.data, 1, out.bytes, stdout) != out.bytes)

@@ -63,8 +63,11 @@ static void fill_energy(struct ew_compare *c, const struct ew_compare_facts *fac
     struct ew_compare_side *edge = &c->edge;
     int from = 0;
     if (energy->kind == EW_ENERGY_UNKNOWN)
-        from = note(c, "unknown: no power sensor is read and no device profile was given "
-                       "(--profile)");
+        from = note(c, "unknown: no sensor is read; --profile or --watts models it");
+    else if (energy->kind == EW_ENERGY_MODELLED)
+        from =
+            note(c, "modelled: time x watts, this device assumed to draw those of %s; %g cents/kWh",
+                 energy->source, facts->tariff_cents_per_kwh);
     else
         from = note(c, "%s: %s; %g cents/kWh", ew_energy_kind_name(energy->kind), energy->source,
                     facts->tariff_cents_per_kwh);
@@ -167,6 +170,22 @@ static void cell(struct ew_table *table, const struct row *row, const struct ew_
     ew_table_cell(table, "%s%s", text, mark);
 }
 
+/* Broken between words, continued behind the number. */
+static void print_note(FILE *out, int number, const char *text)
+{
+    enum { COLUMNS = 98, INDENT = 4 };
+    int column = fprintf(out, "(%d)", number);
+    while (*text) {
+        int bytes = (int)strcspn(text, " ");
+        if (column + 1 + bytes > COLUMNS)
+            column = fprintf(out, "\n%*s", INDENT - 1, "") - 1;
+        column += fprintf(out, " %.*s", bytes, text);
+        text += bytes;
+        text += *text == ' ';
+    }
+    fputc('\n', out);
+}
+
 int ew_compare_print(const struct ew_compare *compare, FILE *out, struct ew_err *err)
 {
     char head[2][200];
@@ -189,7 +208,7 @@ int ew_compare_print(const struct ew_compare *compare, FILE *out, struct ew_err 
             "follow\nfrom others. Reading speed: %g words a minute.\n",
             compare->alpha, 1 - compare->alpha, EW_USAGE_READING_WPM);
     for (int i = 0; i < compare->note_count; i++)
-        fprintf(out, "(%d) %s\n", i + 1, compare->notes[i]);
+        print_note(out, i + 1, compare->notes[i]);
     return rc;
 }
 

@@ -1,4 +1,4 @@
-/* test_compare.c - an answer beside a cloud's price: the figures, and that none lacks its origin. */
+/* test_compare.c - an answer beside a cloud: its figures, and that none lacks its origin. */
 #include "measure/compare.h"
 
 #include <math.h>
@@ -88,7 +88,7 @@ static void without_energy_cost_and_pcr_are_unknown_and_never_zero(void **state)
     assert_true(isnan(c.edge.pcr.value));
     assert_int_equal(c.edge.energy_kind, EW_ENERGY_UNKNOWN);
     char *text = printed(&c);
-    assert_non_null(strstr(text, "unknown: no power sensor"));
+    assert_non_null(strstr(text, "unknown: no sensor"));
     free(text);
 }
 
@@ -106,9 +106,10 @@ static void every_figure_that_was_not_measured_says_where_it_comes_from(void **s
 {
     (void)state;
     struct ew_compare c = compare(true, &quality);
-    static const char *const wanted[] = {
-        "modelled: profile p; 25 cents/kWh", "published: gsm8k Pass@1 of M, unquantised, 0-shot",
-        "a list, 2026-08-05", "assumed: as many tokens", "assumed, not measured: GPT-4"};
+    static const char *const wanted[] = {"assumed to draw those of profile p; 25 cents/kWh",
+                                         "published: gsm8k Pass@1 of M, unquantised, 0-shot",
+                                         "a list, 2026-08-05", "assumed: as many tokens",
+                                         "assumed, not measured: GPT-4"};
     const struct ew_compare_figure *marked[] = {
         &c.edge.energy_j,       &c.edge.cost_cents,  &c.edge.quality,  &c.cloud.prompt_tokens,
         &c.cloud.output_tokens, &c.cloud.cost_cents, &c.cloud.quality, &c.cloud.responsiveness};
