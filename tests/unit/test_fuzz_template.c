@@ -1,4 +1,4 @@
-/* test_fuzz_template.c - replays through the fuzzer's entry the templates and snippets of the tests,
+/* test_fuzz_template.c - replays through the fuzzer's entry the templates and snippets of the tests
  * and what mutations make of them; then inputs that once broke something.
  *
  *     test_fuzz_template --corpus FOLDER    writes those files, for make fuzz to start from */
