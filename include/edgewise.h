@@ -113,7 +113,7 @@ void ew_model_describe(const struct ew_model *model, struct ew_model_info *out);
 
 enum ew_tokenize_flags {
     EW_TOKENIZE_BOS = 1,    /* add what the file says belongs in front (and behind) */
-    EW_TOKENIZE_SPECIAL = 2 /* "<|im_end|>" in the text is the token, not nine characters */
+    EW_TOKENIZE_SPECIAL = 2 /* "<|im_end|>" in the text is the token, not ten characters */
 };
 /* Bytes of text -> token ids. *count is what the text needs, also when it exceeds capacity
  * (EW_ELIMIT then, and nothing beyond capacity is written). Invalid UTF-8 is replaced by U+FFFD. */
@@ -174,7 +174,8 @@ int ew_session_prompt(struct ew_session *session, const int32_t *tokens, size_t 
                       struct ew_err *err);
 /* Chooses the next token by the sampling set, and appends it. */
 int ew_session_next(struct ew_session *session, int32_t *token, struct ew_err *err);
-/* Like prompt, and hands over the logits that follow each token from index `first` on. */
+/* Like prompt, and hands over the logits that follow each token from index `first` on. What isn't 0
+ * from `each` ends the call, which returns it. `each` may cancel the session, nothing else. */
 typedef int ew_logits_fn(void *user, size_t index, const float *logits, uint32_t vocab);
 int ew_session_score(struct ew_session *session, const int32_t *tokens, size_t count, size_t first,
                      ew_logits_fn *each, void *user, struct ew_err *err);
@@ -183,8 +184,8 @@ const float *ew_session_logits(struct ew_session *session);
 size_t ew_session_length(const struct ew_session *session);
 /* Forgets all tokens from position `length` on. */
 void ew_session_rewind(struct ew_session *session, size_t length);
-/* Any thread: the call under way, or the next one, ends with EW_ECANCELED within a few ms; tokens
- * whose computation hadn't ended are not appended. */
+/* Any thread, and signal handlers: the call under way, or the next one, ends with EW_ECANCELED
+ * within milliseconds; tokens whose computation hadn't ended are not appended. */
 void ew_session_cancel(struct ew_session *session);
 
 const char *ew_error_text(int code);

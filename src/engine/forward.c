@@ -30,6 +30,19 @@ static void look_for_damage(const struct run *r, const float *x)
         atomic_store_explicit(r->damaged, true, memory_order_relaxed);
 }
 
+static inline bool cancelled(const struct run *r)
+{
+    return atomic_load_explicit(r->f->cancel, memory_order_relaxed);
+}
+
+/* The next item of a phase. A cancelled call has none left: whoever cancels needn't wait for the
+ * end of a layer (100 ms for a prompt on a small CPU). Once one thread saw it, all do after the
+ * next barrier, so nothing half computed is stored in the cache. */
+static bool take(const struct run *r, int items, int *first)
+{
+    return !cancelled(r) && ew_pool_take(r->net->pool, items, 1, first);
+}
+
 static inline uint32_t rows_left(const struct run *r)
 {
     return r->row1 - r->row0;
@@ -63,7 +76,7 @@ static void for_each_row(const struct run *r, const struct ew_layer *l, row_fn *
 {
     uint32_t count = rows_left(r);
     int first, groups = (int)((count + EW_GROUP - 1) / EW_GROUP);
-    while (ew_pool_take(r->net->pool, groups, 1, &first))
+    while (take(r, groups, &first))
         for (uint32_t i = 0; i < EW_GROUP && (uint32_t)first * EW_GROUP + i < count; i++)
             each(r, l, r->row0 + (uint32_t)first * EW_GROUP + i);
 }
@@ -251,7 +264,7 @@ static void multiply(const struct run *r, const struct product *products, int co
     struct cut cut = cut_work(r, tiles);
     for (int i = 0; i < count; i++)
         items += strips_of(&cut, products[i].w) * cut.blocks;
-    while (ew_pool_take(r->net->pool, items, 1, &first)) {
+    while (take(r, items, &first)) {
         const struct product *p = products;
         while (first >= strips_of(&cut, p->w) * cut.blocks) {
             first -= strips_of(&cut, p->w) * cut.blocks;
@@ -271,7 +284,7 @@ static void multiply_gated(const struct run *r, const struct ew_layer *l, const 
     const struct product up = {&l->up, from_row0(r, s->up, s->ffn_width), s->ffn_width};
     struct cut cut = cut_work(r, l->gate.tiles);
     int first, items = strips_of(&cut, &l->gate) * cut.blocks;
-    while (ew_pool_take(r->net->pool, items, 1, &first)) {
+    while (take(r, items, &first)) {
         int strip = first / cut.blocks, block = first % cut.blocks;
         multiply_item(r, &gate, &cut, in, strip, block);
         multiply_item(r, &up, &cut, in, strip, block);
@@ -348,7 +361,7 @@ static void attend_many(const struct run *r, const struct ew_layer *l, int threa
     uint32_t tokens = r->s->score_rows / group, count = rows_left(r);
     uint32_t blocks = (count + tokens - 1) / tokens;
     int first;
-    while (ew_pool_take(r->net->pool, (int)(blocks * a->kv_heads), 1, &first)) {
+    while (take(r, (int)(blocks * a->kv_heads), &first)) {
         /* Late tokens see most: they go first, so that the threads end together. */
         uint32_t block = blocks - 1 - (uint32_t)first / a->kv_heads;
         uint32_t row = r->row0 + block * tokens;
@@ -379,20 +392,20 @@ static void attend_one(const struct run *r, const struct ew_layer *l)
     uint32_t step = (page1 - page0 + shares - 1) / shares;
     uint32_t slices = (page1 - page0 + step - 1) / step;
     int first;
-    while (ew_pool_take(pool, (int)(a->kv_heads * slices), 1, &first)) {
+    while (take(r, (int)(a->kv_heads * slices), &first)) {
         uint32_t head = (uint32_t)first / slices, from = page0 + (uint32_t)first % slices * step;
         k->attend_scores(scores + head * group, q + head * group, (int)group, (int)a->head_dim,
                          pages(ew_kvcache_k(r->f->cache, layer, head)), (int)from,
                          (int)smaller(from + step, page1));
     }
     ew_pool_barrier(pool);
-    while (ew_pool_take(pool, (int)a->heads, 1, &first))
+    while (take(r, (int)a->heads, &first))
         soften(r, l, scores[first], position, page0, page1);
     ew_pool_barrier(pool);
     uint32_t width = (a->head_dim / shares + EW_TILE_ROWS - 1) / EW_TILE_ROWS * EW_TILE_ROWS;
     width = width ? width : EW_TILE_ROWS;
     slices = (a->head_dim + width - 1) / width;
-    while (ew_pool_take(pool, (int)(a->kv_heads * slices), 1, &first)) {
+    while (take(r, (int)(a->kv_heads * slices), &first)) {
         uint32_t head = (uint32_t)first / slices, from = (uint32_t)first % slices * width;
         k->attend_mix(out + head * group, (const float *const *)scores + head * group, (int)group,
                       (int)a->head_dim, (int)from, (int)smaller(from + width, a->head_dim),
@@ -449,7 +462,7 @@ static void feed_forward_half(struct run *r, const struct ew_layer *l, int threa
     ew_pool_barrier(pool);
     for_each_row(r, l, row_end);
     if (thread == 0)
-        r->stop = atomic_load_explicit(r->f->cancel, memory_order_relaxed);
+        r->stop = cancelled(r);
     ew_pool_barrier(pool);
 }
 
@@ -457,15 +470,14 @@ static void feed_forward_half(struct run *r, const struct ew_layer *l, int threa
 static void hand_over(struct run *r, uint32_t row)
 {
     const struct ew_forward *f = r->f;
-    for (uint32_t i = 0; i < rows_left(r); i++) {
+    for (uint32_t i = 0; i < rows_left(r) && !r->stop; i++) {
         float *logits = r->s->logits + (size_t)i * r->s->vocab_width;
         if (r->net->arch.final_softcap > 0.0f)
             r->net->kernels.softcap(logits, r->net->arch.final_softcap, (int)r->net->arch.vocab);
-        if (f->each && !r->each_result)
+        if (f->each)
             r->each_result = f->each(f->user, f->user_index + row + i, logits, r->net->arch.vocab);
+        r->stop = r->each_result || cancelled(r);
     }
-    if (r->each_result)
-        r->stop = true;
 }
 
 /* The vocabulary head, a few rows at a time. */
@@ -487,8 +499,10 @@ static void head_run(struct run *r, int thread)
         const struct product head = {&r->net->weights.head, s->logits, s->vocab_width};
         multiply(r, &head, 1, &normed);
         ew_pool_barrier(pool);
-        if (thread == 0)
+        if (thread == 0) {
+            r->stop = cancelled(r);
             hand_over(r, row);
+        }
         ew_pool_barrier(pool);
     }
 }
@@ -521,7 +535,7 @@ int ew_forward_run(const struct ew_forward *forward, struct ew_err *err)
     ew_pool_run(forward->net->pool, forward_share, &r);
     if (r.each_result)
         return ew_fail(err, r.each_result, "stopped by its reader");
-    if (r.stop)
+    if (r.stop || cancelled(&r))
         return ew_fail(err, EW_ECANCELED, "cancelled");
     if (damaged)
         return ew_fail(err, EW_EFORMAT,

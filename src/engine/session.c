@@ -117,6 +117,8 @@ static int compute(struct ew_session *s, uint32_t end, uint32_t first, ew_logits
             ew_fail_in(err, failed, "%s", ew_gguf_path(s->model->gguf));
     }
     pthread_mutex_unlock(&s->model->computing);
+    if (failed == EW_ECANCELED) /* otherwise it came too late for this call, and ends the next */
+        atomic_store(&s->cancel, false);
     return failed;
 }
 
@@ -146,7 +148,6 @@ static int extend(struct ew_session *s, const int32_t *tokens, size_t count, siz
     failed = compute(s, base + (uint32_t)count, base + (uint32_t)first, each, user, base, err);
     s->length = s->computed > base ? s->computed : base;
     s->has_logits = !failed && !each;
-    atomic_store(&s->cancel, false);
     return failed;
 }
 
@@ -174,7 +175,6 @@ static int settle(struct ew_session *s, struct ew_err *err)
     if (s->computed == s->length)
         s->computed--; /* after a rewind or a score: the last token again, for its logits */
     int failed = compute(s, s->length, 0, NULL, NULL, 0, err);
-    atomic_store(&s->cancel, false);
     s->has_logits = !failed;
     return failed;
 }

@@ -216,6 +216,43 @@ static void test_cancel_ends_the_call_and_the_session_goes_on(void **state)
     close_tiny(&o);
 }
 
+struct canceller {
+    struct ew_session *session;
+    size_t at, rows; /* the row to cancel at; rows seen */
+};
+
+static int cancel_at(void *user, size_t index, const float *logits, uint32_t vocab)
+{
+    struct canceller *c = user;
+    (void)logits, (void)vocab;
+    c->rows++;
+    if (index == c->at)
+        ew_session_cancel(c->session);
+    return 0;
+}
+
+/* Half of a small model's time is its head: what comes then mustn't be forgotten. */
+static void test_cancel_while_logits_are_computed_ends_that_call(void **state)
+{
+    (void)state;
+    static const size_t rows[] = {0, 30, PROMPT - 1};
+    struct opened o = open_tiny(EW_TYPE_Q8_0, 2, NULL, 0);
+    struct said law = say(o.session);
+    for (size_t i = 0; i < EW_COUNT(rows); i++) {
+        int32_t prompt[PROMPT];
+        struct canceller c = {.session = o.session, .at = rows[i]};
+        fill_prompt(prompt, PROMPT);
+        ew_session_rewind(o.session, 0);
+        assert_int_equal(ew_session_score(o.session, prompt, PROMPT, 0, cancel_at, &c, NULL),
+                         EW_ECANCELED);
+        assert_int_equal(ew_session_length(o.session), 0);
+        assert_int_equal(c.rows, rows[i] + 1);
+        struct said again = say(o.session); /* and only that call */
+        assert_memory_equal(&again, &law, sizeof law);
+    }
+    close_tiny(&o);
+}
+
 static void test_memory_is_refused_before_it_is_taken(void **state)
 {
     (void)state;
@@ -303,6 +340,7 @@ int main(void)
         cmocka_unit_test(test_scoring_hands_over_each_row_and_the_last_is_what_a_prompt_gives),
         cmocka_unit_test(test_limits_are_told_and_nothing_is_appended),
         cmocka_unit_test(test_cancel_ends_the_call_and_the_session_goes_on),
+        cmocka_unit_test(test_cancel_while_logits_are_computed_ends_that_call),
         cmocka_unit_test(test_memory_is_refused_before_it_is_taken),
         cmocka_unit_test(test_a_name_from_the_file_is_fit_for_a_terminal),
         cmocka_unit_test(test_wrong_parameters_are_named),
