@@ -84,11 +84,6 @@ $(B)/%.o: %.c Makefile
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(call obj,$(HELPER_SRC)) $(B)/libapp.a $(B)/libedgewise.a
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(LIBS)
 
-# What a script of tests/reference drives.
-DRIVERS := $(B)/tests/reference/template_driver
-$(B)/tests/reference/%: $(B)/tests/reference/%.o $(B)/libedgewise.a
-	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ -lm
-
 # A fuzzer's entry, replayed by the unit test of its name, or driven by clang's libFuzzer.
 $(B)/tests/unit/test_fuzz_gguf: $(B)/tests/fuzz/fuzz_gguf.o
 $(B)/tests/unit/test_fuzz_template: $(B)/tests/fuzz/fuzz_template.o
@@ -106,6 +101,7 @@ fuzz: $(B)/tests/unit/test_fuzz_$(FUZZ)
 $(B)/tests/kcheck/kcheck: $(call obj,$(KCHECK_SRC)) $(B)/libedgewise.a
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ -lm
 
+# What a script of tests/reference drives.
 $(B)/tests/reference/%: $(B)/tests/reference/%.o $(B)/libedgewise.a
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ -lm
 

@@ -54,8 +54,8 @@ struct ew_gguf_shown {
 };
 struct ew_gguf_shown ew_gguf_show(struct ew_str text);
 uint64_t ew_gguf_bytes(const struct ew_gguf *gguf);
-/* EW_EIO when the file is now shorter than at open: reading beyond its end would raise SIGBUS. Asked
- * before the weights are packed, and before each computation that reads from the file. */
+/* EW_EIO when the file is now shorter than at open: reading beyond its end would raise SIGBUS.
+ * Asked before the weights are packed, and before each computation that reads from the file. */
 int ew_gguf_intact(const struct ew_gguf *gguf, struct ew_err *err);
 
 /* Values by key: 1 when there, 0 when absent (*out untouched), EW_EFORMAT when there but of another
