@@ -83,22 +83,26 @@ static void run_on_pool(void *user, void (*work)(void *arg, int thread, int thre
     ew_pool_run(user, work, arg);
 }
 
-static int plan_memory(struct ew_model *model, const struct ew_model_params *params,
-                       struct ew_err *err)
+static int plan_memory(struct ew_model *model, uint64_t available, struct ew_err *err)
 {
-    struct ew_network *net = &model->net;
+    const struct ew_network *net = &model->net;
+    const struct ew_arch *arch = &net->arch;
     int threads = ew_pool_threads(net->pool);
-    uint64_t available = params->memory_max;
-    struct ew_machine machine;
-    if (!available) {
-        ew_machine_describe(&machine);
-        available = machine.available_bytes;
-    }
-    uint64_t vocabulary = (uint64_t)net->arch.vocab * VOCABULARY_ENTRY_BYTES;
-    ew_plan_make(&model->plan, &net->arch, net->weights.packed_bytes, vocabulary, threads,
-                 EW_CHUNK_DEFAULT, model->net.arch.ctx);
-    return ew_plan_check(&model->plan, &net->arch, model->name, available, threads,
-                         EW_CHUNK_DEFAULT, model->net.arch.ctx, err);
+    uint64_t vocabulary = (uint64_t)arch->vocab * VOCABULARY_ENTRY_BYTES;
+    ew_plan_make(&model->plan, arch, net->weights.packed_bytes, vocabulary, threads,
+                 EW_CHUNK_DEFAULT, arch->ctx);
+    return ew_plan_check(&model->plan, arch, model->name, available, threads, EW_CHUNK_DEFAULT,
+                         arch->ctx, err);
+}
+
+/* What opening may take. A machine that doesn't tell (no /proc, as in a bare chroot) limits
+ * nothing: refusing every model there would help nobody. */
+static uint64_t memory_allowed(const struct ew_model_params *params,
+                               const struct ew_machine *machine)
+{
+    if (params->memory_max)
+        return params->memory_max;
+    return machine->memory_bytes ? machine->available_bytes : UINT64_MAX;
 }
 
 static int open_weights(struct ew_model *model, const struct ew_model_params *params,
@@ -115,7 +119,8 @@ static int open_weights(struct ew_model *model, const struct ew_model_params *pa
     if ((failed =
              ew_pool_open(&net->pool, params->threads ? params->threads : machine.cores, err)) ||
         (failed = ew_weights_map(&net->weights, model->gguf, &net->arch, err)) ||
-        (failed = plan_memory(model, params, err)) || (failed = ew_gguf_intact(model->gguf, err)))
+        (failed = plan_memory(model, memory_allowed(params, &machine), err)) ||
+        (failed = ew_gguf_intact(model->gguf, err)))
         return failed;
     return ew_weights_pack(&net->weights, model->gguf, run_on_pool, net->pool, err);
 }
@@ -180,7 +185,7 @@ void ew_model_describe(const struct ew_model *model, struct ew_model_info *out)
         .quantization = model->vocab_only ? "none" : ew_type_describe(w->main_type)->name,
         .threads = model->net.pool ? ew_pool_threads(model->net.pool) : 0,
         .ctx_train = a->ctx_train,
-        .ctx = model->net.arch.ctx,
+        .ctx = a->ctx,
         .vocab = a->vocab,
         .layers = a->layers,
         .embedding = a->dim,

@@ -6,7 +6,8 @@
 
 enum {
     ALIGN = 64,
-    /* Query rows that attention handles at a time: what the kernel keeps in registers. */
+    /* Query rows that attention handles at a time, so that a page of keys is read once for all of
+     * them; the kernels cut them into blocks that fit their registers. */
     SCORE_ROWS = 12,
 };
 
