@@ -10,10 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#ifndef EW_VERSION
-#define EW_VERSION "0.1.0"
-#endif
-
 struct command {
     const char *name;
     int (*run)(int argc, char **argv);

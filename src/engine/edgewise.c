@@ -5,8 +5,6 @@
 
 #include "engine/model.h"
 
-#define VERSION "0.1.0"
-
 enum {
     /* A conversation as JSON, and what a template may make of it. */
     CHAT_CONTEXT_MAX = 64 << 20,
@@ -16,7 +14,7 @@ enum {
 
 const char *ew_version(void)
 {
-    return VERSION;
+    return EW_VERSION; /* the Makefile's */
 }
 
 int ew_model_tokenize(const struct ew_model *model, const char *text, size_t bytes, unsigned flags,
