@@ -84,6 +84,15 @@ $(B)/%.o: %.c Makefile
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(call obj,$(HELPER_SRC)) $(B)/libapp.a $(B)/libedgewise.a
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(LIBS)
 
+# The example in the public header, built as it stands there; and since all of the library is
+# linked with libm and pthread alone, what it needs beyond them would show.
+EXAMPLE := $(B)/tests/usage_example
+$(EXAMPLE).c: include/edgewise.h tools/usage_example.sh
+	@mkdir -p $(@D); tools/usage_example.sh $< >$@.new && mv $@.new $@
+$(EXAMPLE): $(EXAMPLE).c $(B)/libedgewise.a
+	@echo "  LD    $@"; $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--whole-archive \
+	    $(B)/libedgewise.a -Wl,--no-whole-archive -lm
+
 # A fuzzer's entry, replayed by the unit test of its name, or driven by clang's libFuzzer.
 $(B)/tests/unit/test_fuzz_gguf: $(B)/tests/fuzz/fuzz_gguf.o
 $(B)/tests/unit/test_fuzz_template: $(B)/tests/fuzz/fuzz_template.o
@@ -112,7 +121,7 @@ build/tools/tidy: tools/tidy.c
 # First the packages, then a make that sees them.
 check: deps
 	@$(MAKE) --no-print-directory check-now
-check-now: all $(TESTS) $(DRIVERS) $(KCHECK) build/tools/tidy
+check-now: all $(TESTS) $(DRIVERS) $(KCHECK) $(EXAMPLE) build/tools/tidy
 	@tests/support/model.sh $(B)/edgewise >/dev/null || true
 	@MODE=$(MODE) CC="$(CC)" JOBS=$(JOBS) tests/run.sh $(B) $(TESTS) $(KCHECK)
 bless: all

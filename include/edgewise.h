@@ -17,8 +17,10 @@
  *         ew_session_prompt(session, tokens, n, &err))
  *         fprintf(stderr, "%s\n", err.text);
  *     else
- *         while (ew_session_next(session, &token, &err) == 0 && !ew_model_is_end(model, token))
- *             fwrite(ew_model_token(model, token, &n), 1, n, stdout);
+ *         while (ew_session_next(session, &token, &err) == 0 && !ew_model_is_end(model, token)) {
+ *             const char *piece = ew_model_token(model, token, &n);
+ *             fwrite(piece, 1, n, stdout);
+ *         }
  *     ew_session_close(&session);
  *     ew_model_close(&model);
  *

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -107,6 +108,8 @@ static int dispatch(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    /* `edgewise ... | head -1` ends quietly, also where whoever started us ignores the signal. */
+    signal(SIGPIPE, SIG_DFL);
     keep_streams();
     return finish(dispatch(argc, argv));
 }

@@ -101,14 +101,15 @@ run_script() { # NAME COMMAND LOG
 
 # A golden test is a shell script run in an empty folder; beside it lie .out (exact; none: nothing
 # may be printed), .err (a glob over all of stderr; none: nothing) and .exit (none: 0). It sees
-# `edgewise` in PATH and the repository in $REPO; its caches are in the empty folder, too.
+# `edgewise` in PATH and the repository in $REPO; its caches are in the empty folder, too, and models
+# for tests in $MODELS (tests/support/golden_model.sh).
 golden_run() { # SCRIPT OUT_PREFIX BUILD_DIR
     local here
     here=$(mktemp -d) || return 1
     (
         cd "$here" || exit 1
         export REPO PATH="$REPO/$3:$PATH" HOME="$here" NO_COLOR=1 COLUMNS=80 TERM=dumb
-        unset XDG_CACHE_HOME XDG_CONFIG_HOME XDG_DATA_HOME
+        unset XDG_CACHE_HOME XDG_CONFIG_HOME XDG_DATA_HOME EDGEWISE_CACHE
         timeout "$TEST_TIMEOUT" sh "$REPO/$1" >"$REPO/$2.got.out" 2>"$REPO/$2.got.err" </dev/null
         echo $? >"$REPO/$2.got.exit"
     )
@@ -157,7 +158,8 @@ bless() { # BUILD_DIR
 }
 
 REPO=$(pwd)
-export REPO
+MODELS=$(realpath -m "${EDGEWISE_TEST_MODELS:-${XDG_CACHE_HOME:-$HOME/.cache}/edgewise/models}")
+export REPO MODELS
 case ${1-} in
 --bless)
     bless "$2"

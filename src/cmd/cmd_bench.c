@@ -85,7 +85,7 @@ int ew_cmd_bench(int argc, char **argv)
          .max = 1 << 20},
         {"runs", 'r', "N", "counted runs of each, after one to warm up (5)", .integer = &o.runs,
          .min = 1, .max = EW_BENCH_RUNS_MAX},
-        EW_ENGINE_OPTIONS(&o.engine),
+        EW_ENGINE_OPTIONS(&o.engine, "room for N tokens (the longest prompt and its answer)"),
         EW_ENERGY_OPTIONS(&o.energy),
         {"json", 0, NULL, "print one JSON object; the last --prompt is the main figure",
          .flag = &o.json},

@@ -90,7 +90,7 @@ int ew_cmd_eval(int argc, char **argv)
          "instead: FILE is JSON lines with a \"text\" (or \"tokens\") each;\n"
          "print the K likeliest next tokens with natural logarithms",
          .integer = &top, .min = 1, .max = EW_EVAL_TOP_MAX},
-        EW_ENGINE_OPTIONS(&engine),
+        EW_ENGINE_OPTIONS(&engine, "tokens of a chunk (512); with --logprobs, the longest text"),
         {"json", 0, NULL, "print one JSON object", .flag = &json},
         {0},
     };

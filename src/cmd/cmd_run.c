@@ -12,14 +12,14 @@
 #include "cmd/run_chat.h"
 #include "cmd/run_compare.h"
 #include "cmd/run_print.h"
+#include "cmd/sampling_options.h"
 
-enum { PROMPT_MAX = 16 << 20, BIAS_MAX = EW_ARGS_LIST_MAX };
+enum { PROMPT_MAX = 16 << 20 };
 
 struct options {
     struct ew_engine_options engine;
-    struct ew_sampling sampling;
-    struct ew_bias bias[BIAS_MAX];
-    struct ew_arg_list stops, biases;
+    struct ew_sampling_options sampling;
+    struct ew_arg_list stops;
     const char *system, *cloud;
     struct ew_price price; /* of the cloud */
     bool raw, json, quiet;
@@ -32,24 +32,6 @@ static int tell(void *user, const char *text, size_t bytes)
     (void)user;
     bool written = fwrite(text, 1, bytes, stdout) == bytes && fflush(stdout) == 0;
     return written ? 0 : EW_EIO;
-}
-
-/* "ID=NUMBER" */
-static int read_biases(struct options *o, struct ew_err *err)
-{
-    for (size_t i = 0; i < o->biases.count; i++) {
-        const char *text = o->biases.items[i];
-        char *end, *stop;
-        long id = strtol(text, &end, 10);
-        float add = *end == '=' ? strtof(end + 1, &stop) : 0.0f;
-        if (end == text || *end != '=' || stop == end + 1 || *stop || id < 0 || id > INT32_MAX)
-            return ew_fail(err, EW_EINVAL, "--logit-bias %s: must be TOKEN=NUMBER, as 42=-100",
-                           text);
-        o->bias[i] = (struct ew_bias){.token = (int32_t)id, .add = add};
-    }
-    o->sampling.bias = o->bias;
-    o->sampling.bias_count = o->biases.count;
-    return 0;
 }
 
 static int show(const struct options *o, const struct ew_model *model, const char *name,
@@ -92,6 +74,8 @@ static int one_answer(const struct options *o, const struct ew_model *model, con
     free(tokens);
     if (!failed)
         failed = show(o, model, name, &answer, err);
+    if (!failed && answer.end == EW_ANSWER_CANCELED)
+        failed = ew_fail(err, EW_ECANCELED, "interrupted: the answer isn't whole");
     ew_answer_fini(&answer);
     return failed;
 }
@@ -105,7 +89,7 @@ static int run(struct options *o, const struct ew_args *args, struct ew_err *err
     const char *prompt = args->word_count > 1 ? args->words[1] : NULL;
     bool piped = prompt ? strcmp(prompt, "-") == 0 : !isatty(STDIN_FILENO);
     ew_buf_init(&input, PROMPT_MAX);
-    int failed = read_biases(o, err);
+    int failed = ew_sampling_options_check(&o->sampling, err);
     if (!failed && piped)
         failed = ew_file_read(&input, "-", err);
     else if (!failed && prompt)
@@ -119,7 +103,7 @@ static int run(struct options *o, const struct ew_args *args, struct ew_err *err
     if (failed || (failed = ew_energy_open(&meter, &o->energy, args->words[0], err)) ||
         (failed = ew_engine_open(&model, args->words[0], &o->engine, false, err)) ||
         (failed = ew_session_open(&session, model, NULL, err)) ||
-        (failed = ew_session_sampling(session, &o->sampling, err)))
+        (failed = ew_session_sampling(session, &o->sampling.how, err)))
         goto out;
     struct ew_model_info info;
     ew_model_describe(model, &info);
@@ -148,31 +132,17 @@ out:
 
 int ew_cmd_run(int argc, char **argv)
 {
-    struct options o = {.sampling = ew_sampling_default(), .energy = ew_energy_options_default()};
-    struct ew_sampling *s = &o.sampling;
+    struct options o = {.sampling.how = ew_sampling_default(),
+                        .energy = ew_energy_options_default()};
     const struct ew_opt options[] = {
         {"system", 's', "TEXT", "a system message in front of the conversation", .text = &o.system},
         {"raw", 0, NULL, "no chat template: continue the text itself", .flag = &o.raw},
         {"max-tokens", 'n', "N", "end the answer after N tokens (the context's end)",
          .integer = &o.max_tokens, .min = 1, .max = 1 << 20},
-        {"temp", 0, "X", "temperature; 0 takes the likeliest token always (0)",
-         .f32 = &s->temperature, .min = 0, .max = 100},
-        {"top-k", 0, "N", "only the N likeliest tokens; 0: all (0)", .integer = &s->top_k, .min = 0,
-         .max = 1 << 20},
-        {"top-p", 0, "X", "only the likeliest that make up X together (1)", .f32 = &s->top_p,
-         .min = 0, .max = 1},
-        {"min-p", 0, "X", "only tokens at least X times as likely as the likeliest (0)",
-         .f32 = &s->min_p, .min = 0, .max = 1},
-        {"repeat-penalty", 0, "X", "divides the logits of tokens already used (1)",
-         .f32 = &s->repeat_penalty, .min = 0.01, .max = 100},
-        {"frequency-penalty", 0, "X", "lowers a token by X for each use (0)",
-         .f32 = &s->frequency_penalty, .min = -100, .max = 100},
-        {"presence-penalty", 0, "X", "lowers a used token by X once (0)",
-         .f32 = &s->presence_penalty, .min = -100, .max = 100},
-        {"logit-bias", 0, "ID=X", "adds X to a token's logit; may be repeated", .list = &o.biases},
+        EW_SAMPLING_OPTIONS(&o.sampling),
         {"stop", 0, "TEXT", "ends the answer before TEXT; may be repeated", .list = &o.stops},
-        {"seed", 0, "N", "same seed, same answer (0)", .u64 = &s->seed},
-        EW_ENGINE_OPTIONS(&o.engine),
+        EW_ENGINE_OPTIONS(&o.engine,
+                          "room for N tokens, prompt and answer (4096 or the model's most)"),
         EW_ENERGY_OPTIONS(&o.energy),
         {"compare", 0, "CLOUD", "a table beside a cloud's price, like openai/gpt-5.4-mini",
          .text = &o.cloud},

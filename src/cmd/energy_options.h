@@ -17,7 +17,7 @@ struct ew_energy_options ew_energy_options_default(void);
 /* Rows for a command's option table. */
 #define EW_ENERGY_OPTIONS(o)                                                                       \
     {"profile", 'P', "NAME",                                                                       \
-     "model energy by a device profile: a name (n150, ...) or a YAML\n"                            \
+     "model energy by a device profile: a name, as n150, or a YAML\n"                              \
      "file; without it, energy is unknown",                                                        \
      .text = &(o)->profile},                                                                       \
         {"watts",                                                                                  \

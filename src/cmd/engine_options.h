@@ -10,8 +10,8 @@ struct ew_engine_options {
     const char *isa;
 };
 
-/* Rows for a command's option table. */
-#define EW_ENGINE_OPTIONS(o)                                                                       \
+/* Rows for a command's option table; ctx_help says what --ctx means to it, and its default. */
+#define EW_ENGINE_OPTIONS(o, ctx_help)                                                             \
     {                                                                                              \
         "threads",                                                                                 \
         't',                                                                                       \
@@ -20,13 +20,7 @@ struct ew_engine_options {
         .integer = &(o)->threads,                                                                  \
         .min = 1,                                                                                  \
         .max = 256},                                                                               \
-        {"ctx",                                                                                    \
-         'c',                                                                                      \
-         "N",                                                                                      \
-         "room for N tokens, prompt and answer (4096 or the model's most)",                        \
-         .integer = &(o)->ctx,                                                                     \
-         .min = 16,                                                                                \
-         .max = 1 << 20},                                                                          \
+        {"ctx", 'c', "N", ctx_help, .integer = &(o)->ctx, .min = 16, .max = 1 << 20},              \
     {                                                                                              \
         "isa", 0, "NAME", "instruction set: scalar, avx2, avx512vnni (the best there is)",         \
             .text = &(o)->isa                                                                      \

@@ -60,11 +60,15 @@ static void open_history(struct chat *c)
     history(c->history, &event, H_LOAD, c->history_path);
 }
 
-static void close_history(struct chat *c)
+static void save_history(struct chat *c)
 {
     HistEvent event;
-    if (c->history && c->history_path[0])
+    if (c->history_path[0])
         history(c->history, &event, H_SAVE, c->history_path);
+}
+
+static void close_history(struct chat *c)
+{
     if (c->history)
         history_end(c->history);
 }
@@ -102,6 +106,8 @@ static int answer_turn(struct chat *c, struct ew_err *err)
     failed =
         ew_answer_make(&c->answer, c->model, c->session, tokens + same, count - same, &c->how, err);
     ew_engine_cancel_on_interrupt(NULL);
+    c->answer.usage.prompt_tokens += (uint32_t)same;
+    c->answer.usage.cached_tokens = (uint32_t)same;
     c->past_count = 0;
     size_t all = count + c->answer.token_count, length = ew_session_length(c->session);
     int32_t *past = realloc(tokens, all * sizeof *past);
@@ -175,8 +181,10 @@ static void loop(struct chat *c, struct ew_err *err)
             break;
         char *text = strndup(read, strcspn(read, "\n"));
         HistEvent event;
-        if (c->history && text && text[0])
+        if (c->history && text && text[0]) {
             history(c->history, &event, H_ENTER, text);
+            save_history(c); /* now: a terminal that is closed leaves no time for it */
+        }
         if (text && text[0] && !command(c, text, &leave, err) && turn(c, text, err))
             fprintf(stderr, "edgewise run: %s%s\n", err->text,
                     err->code == EW_ECONTEXT ? "; /clear starts again" : "");

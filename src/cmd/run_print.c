@@ -27,7 +27,10 @@ void ew_run_print_line(FILE *out, const struct ew_answer *answer)
 {
     const struct ew_usage *u = &answer->usage;
     double speed = ew_usage_decode_tokens_per_s(u);
-    fprintf(out, "%u prompt tokens, %u answer tokens", u->prompt_tokens, u->output_tokens);
+    fprintf(out, "%u prompt tokens", u->prompt_tokens);
+    if (u->cached_tokens)
+        fprintf(out, " (%u of them kept)", u->cached_tokens);
+    fprintf(out, ", %u answer tokens", u->output_tokens);
     if (u->ttft_ns)
         fprintf(out, ", first after %.0f ms", (double)u->ttft_ns / 1e6);
     if (!isnan(speed))

@@ -1,1 +1,1 @@
-edgewise --help | head -n 6
+edgewise --help

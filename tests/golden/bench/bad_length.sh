@@ -1,0 +1,1 @@
+edgewise bench smollm2-135m --prompt 0

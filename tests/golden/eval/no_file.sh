@@ -1,0 +1,1 @@
+edgewise eval perplexity smollm2-135m

@@ -1,0 +1,1 @@
+edgewise eval gsm9k smollm2-135m

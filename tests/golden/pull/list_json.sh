@@ -1,0 +1,1 @@
+edgewise pull --list --json

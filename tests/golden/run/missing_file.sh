@@ -1,0 +1,1 @@
+edgewise run ./missing.gguf "Hi"

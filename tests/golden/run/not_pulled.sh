@@ -1,0 +1,1 @@
+edgewise run smollm2-135m "Hi"

@@ -1,1 +1,0 @@
-edgewise run no-such-model Hello --profile no-such-device

@@ -1,0 +1,1 @@
+edgewise run no-such-model "Hi"
