@@ -183,7 +183,8 @@ int ew_session_next(struct ew_session *session, int32_t *token, struct ew_err *e
 typedef int ew_logits_fn(void *user, size_t index, const float *logits, uint32_t vocab);
 int ew_session_score(struct ew_session *session, const int32_t *tokens, size_t count, size_t first,
                      ew_logits_fn *each, void *user, struct ew_err *err);
-/* The logits after the last token, [vocab]; valid until the next call. NULL before a prompt. */
+/* The logits after the last token, [vocab]; valid until the next call. NULL before a prompt, and
+ * when their computation is cancelled or fails. */
 const float *ew_session_logits(struct ew_session *session);
 size_t ew_session_length(const struct ew_session *session);
 /* Forgets all tokens from position `length` on. */
