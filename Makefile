@@ -47,7 +47,7 @@ ENGINE_SRC := $(wildcard src/base/*.c src/kernels/*.c $(ISA_DIR:%=src/kernels/%/
 APP_SRC    := $(filter-out $(ENGINE_SRC) src/main.c,$(wildcard src/*/*.c))
 KCHECK_SRC := $(wildcard tests/kcheck/*.c)
 HELPER_SRC := $(wildcard tests/support/*.c)
-TESTS  := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+TESTS  := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/fault/test_*.c))
 DRIVERS := $(patsubst %.c,$(B)/%,$(wildcard tests/reference/*_driver.c))
 KCHECK := $(if $(KCHECK_SRC),$(B)/tests/kcheck/kcheck)
 SOURCES := $(wildcard include/*.h src/*.[ch] src/*/*.[ch] src/*/*/*.[ch] tests/*/*.[ch] tools/*.[ch])
@@ -81,7 +81,7 @@ $(B)/%.o: %.c Makefile
 
 # ---- tests ----
 
-$(B)/tests/unit/%: $(B)/tests/unit/%.o $(call obj,$(HELPER_SRC)) $(B)/libapp.a $(B)/libedgewise.a
+$(TESTS): $(B)/%: $(B)/%.o $(call obj,$(HELPER_SRC)) $(B)/libapp.a $(B)/libedgewise.a
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(LIBS)
 
 # The example in the public header, built as it stands there; and since all of the library is
@@ -128,6 +128,11 @@ bless: all
 	@MODE=$(MODE) tests/run.sh --bless $(B)
 badfiles: $(B)/tests/unit/test_bad_files
 	$< --table >docs/BAD_FILES.md.new && mv docs/BAD_FILES.md.new docs/BAD_FILES.md
+# Not part of check: needs gcc-aarch64-linux-gnu and qemu-user.
+check-arm: $(B)/tests/reference/logits_driver
+	@$(MAKE) --no-print-directory B=build/arm CC=aarch64-linux-gnu-gcc \
+	    LDFLAGS='-static -pthread' build/arm/tests/reference/logits_driver
+	@python3 tests/arm/same_bits.py $< build/arm/tests/reference/logits_driver qemu-aarch64
 kcheck: $(KCHECK)
 	$(KCHECK)
 kbench: $(KCHECK)
@@ -173,6 +178,7 @@ help:
 	@echo "make deps       install the Debian packages it needs, if any is missing"
 	@echo "make demo       from nothing to an answered question, with what it cost"
 	@echo "make check      all tests; ends with 'N passed, N failed' (JOBS=N at a time)"
+	@echo "make check-arm  the scalar engine built for aarch64, under qemu: the same bits as here"
 	@echo "make kcheck     kernels of every instruction set against the reference; kbench: their speed"
 	@echo "make tidy       layers, lengths, banned calls, formatting;  make fmt: format"
 	@echo "make bless      rewrite the golden files from what the program says now"
@@ -181,6 +187,6 @@ help:
 	@echo "make peers      speed beside llama.cpp on the same files"
 	@echo "make install    PREFIX=$(PREFIX), DESTDIR=;  make uninstall, make clean"
 
-.PHONY: all check check-now bless badfiles fuzz kcheck kbench tidy fmt deps demo peers install uninstall clean help
+.PHONY: all check check-now check-arm bless badfiles fuzz kcheck kbench tidy fmt deps demo peers install uninstall clean help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
