@@ -157,7 +157,7 @@ demo: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@tools/demo.sh $(B)/edgewise
 peers: all
-	@tools/peers.sh $(B)/edgewise
+	@tools/peers.sh $(B)/edgewise $(PEERS)
 
 install: all
 	install -Dm755 $(B)/edgewise $(DESTDIR)$(PREFIX)/bin/edgewise
@@ -184,7 +184,7 @@ help:
 	@echo "make bless      rewrite the golden files from what the program says now"
 	@echo "make fuzz       FUZZ=gguf or template for FUZZ_SECONDS=60 under libFuzzer (needs clang-14)"
 	@echo "make badfiles   rewrite docs/BAD_FILES.md from what bad files are told now"
-	@echo "make peers      speed beside llama.cpp on the same files"
+	@echo "make peers      speed beside llama.cpp on the same files (docs/PEERS.md)"
 	@echo "make install    PREFIX=$(PREFIX), DESTDIR=;  make uninstall, make clean"
 
 .PHONY: all check check-now check-arm bless badfiles fuzz kcheck kbench tidy fmt deps demo peers install uninstall clean help

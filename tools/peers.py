@@ -56,16 +56,19 @@ def spawn(command):
 # ---- one measurement of each program ----
 
 def edgewise_bench(args, model, threads):
-    out, _, _ = spawn([args.edgewise, "bench", model, "--prompt", str(PREFILL), "--gen", str(DECODE),
-                       "--runs", "1", "--threads", str(threads), "--json"])
+    # llama-bench decodes from an empty cache; a prompt of one token is the nearest to that.
+    out, _, _ = spawn([args.edgewise, "bench", model, "--prompt", "1", "--prompt", str(PREFILL),
+                       "--gen", str(DECODE), "--runs", "1", "--threads", str(threads), "--json"])
     r = json.loads(out)
-    return {"prefill": r["prefill_tokens_per_s"]["median"],
-            "decode": r["decode_tokens_per_s"]["median"],
+    empty, full = r["sweep"]
+    return {"prefill": full["prefill_tokens_per_s"]["median"],
+            "decode": empty["decode_tokens_per_s"]["median"],
+            "decode_behind_prompt": full["decode_tokens_per_s"]["median"],
             "rss": r["peak_rss_bytes"], "isa": r["isa"],
             "int8_macs_per_s": r["int8_macs_per_s"],
             "read_bandwidth_bytes_per_s": r["read_bandwidth_bytes_per_s"],
-            "prefill_of_limit": r["prefill_of_int8_peak"],
-            "decode_of_limit": r["decode_of_read_bandwidth"],
+            "prefill_of_limit": full["prefill_of_int8_peak"],
+            "decode_of_limit": empty["decode_of_read_bandwidth"],
             "kv_bytes": (r.get("kv_bytes_per_position") or 0) * (PREFILL + DECODE)}
 
 
@@ -148,7 +151,7 @@ def measure(args, rows, measure_start):
     begin, longest, done = time.monotonic(), 0, 0
     while done < args.rounds:
         at = time.monotonic()
-        if done >= 2 and at - begin + longest > args.minutes * 60:
+        if done and at - begin + longest > args.minutes * 60:
             note(f"{done} rounds of {args.rounds}: one more wouldn't fit into {args.minutes:g} "
                  "minutes (--minutes)")
             break
@@ -280,9 +283,13 @@ def show(report):
             ("" if r["kv_bytes"] else " (KV unknown)"),
             f"{r['bound_bytes'] / 1e6:.1f}", verdict(r["met"])) for r in report["memory"]])
     checks = report["results"] + report["memory"]
+    if not report["has_start"]:
+        print("\nNOT MEASURED: time to the first token; there is no llama-completion.")
     print(f"\ntargets met: {sum(r['met'] for r in checks)} of {len(checks)}"
           + (f"; {sum(r['noisy'] for r in report['results'])} figures are noisy"
              if any(r["noisy"] for r in report["results"]) else ""))
+    if report["rounds"] < 3:
+        print("TOO FEW ROUNDS to tell a figure from noise: use more --minutes.")
     if m["load_1min"] > 0.5:
         print(f"NOT A QUIET MACHINE: load {m['load_1min']:.1f} before the first run.")
 
@@ -295,7 +302,7 @@ def read_args():
     parser.add_argument("--threads", default="1,2", help="comma-separated (1,2)")
     parser.add_argument("--rounds", type=int, default=5, help="at most (5)")
     parser.add_argument("--minutes", type=float, default=9,
-                        help="no round begins that wouldn't fit, after the second (9)")
+                        help="no round begins that wouldn't fit, after the first (9)")
     parser.add_argument("--json", metavar="FILE", help="keep all figures of all rounds there")
     args = parser.parse_args()
     args.threads = [int(t) for t in args.threads.split(",")]
@@ -319,6 +326,7 @@ def main():
                   "bytes": os.path.getsize(path), "prompt": prompt, "threads": threads, "runs": {}}
                  for threads in args.threads]
     report["rounds"] = measure(args, rows, measure_start)
+    report["has_start"] = measure_start
     tests = ["prefill", "decode"] + ["start"] * measure_start
     report["results"] = [summarise(row, test) for test in tests for row in rows]
     report["memory"] = [memory_of(row) for row in rows]

@@ -37,9 +37,8 @@ fetch_source() { # into $peers
     mkdir -p "$peers"
     if [ ! -f "$tar" ]; then
         say "downloading llama-cpp-python $VERSION"
-        # Only the download is wanted: pip must not build it to learn what it is.
-        pip3 download -q --no-deps --no-build-isolation --no-binary :all: -d "$peers/part" \
-            "llama-cpp-python==$VERSION" >&2 || true
+        pip3 download -q --no-deps --no-binary :all: -d "$peers/part" \
+            "llama-cpp-python==$VERSION" >&2
         mv "$peers/part/"llama_cpp_python-*.tar.gz "$tar"
     fi
     mkdir -p "$peers/unpack"
