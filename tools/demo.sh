@@ -57,7 +57,7 @@ What to try next (edgewise is $edgewise until you \`make install\`):
   make demo DEMO_QUESTION=7                     another question
   edgewise run $model                     a conversation; ^C stops an answer, ^D ends it
   edgewise bench $model                   how fast this device is, and which share of its limit
-  edgewise pull qwen2.5-coder-0.5b             a model that is right more often (491 MB)
-  edgewise pcr --paper --sweep                 the metric behind the last row
+  edgewise pull qwen2.5-coder-0.5b              a model that is right more often (491 MB)
+  edgewise pcr --paper --sweep                  the metric behind the last row
   make check                                    all tests;  make peers: beside llama.cpp
 END

@@ -122,8 +122,10 @@ static void fill_cloud(struct ew_compare *c, const struct ew_compare_facts *fact
         ew_price_cents(price, u->prompt_tokens, u->cached_tokens, u->output_tokens),
         note(c, "price: $%g in, $%g out per million tokens%s; %s, %s", price->input, price->output,
              fee, price->source, price->as_of)};
-    int given =
-        note(c, "assumed, not measured: %s of the paper's Table I (arXiv 2505.16508)", paper->name);
+    int given = note(c,
+                     "assumed, not measured: %s of the paper's Table I (arXiv 2505.16508), "
+                     "which doesn't tell the formula of its R",
+                     paper->name);
     cloud->quality = (struct ew_compare_figure){paper->quality, given};
     cloud->responsiveness = (struct ew_compare_figure){paper->responsiveness, given};
 }
