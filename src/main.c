@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -77,6 +78,12 @@ static void keep_streams(void)
             return;
 }
 
+/* A file larger than `ulimit -f` allows is an error of the write, not a signal. */
+static void outlive_limits(void)
+{
+    signal(SIGXFSZ, SIG_IGN);
+}
+
 /* A full disk shows itself only now. */
 static int finish(int status)
 {
@@ -111,5 +118,6 @@ int main(int argc, char **argv)
     /* `edgewise ... | head -1` ends quietly, also where whoever started us ignores the signal. */
     signal(SIGPIPE, SIG_DFL);
     keep_streams();
+    outlive_limits();
     return finish(dispatch(argc, argv));
 }

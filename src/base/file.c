@@ -37,7 +37,7 @@ int ew_file_read(struct ew_buf *out, const char *path, struct ew_err *err)
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            rc = fail_errno(err, "can't read", path);
+            rc = fail_errno(err, "can't read", is_stdin ? "standard input" : path);
         else if (got > 0 && ew_buf_add(out, chunk, (size_t)got, err))
             rc = ew_fail_in(err, err->code, "%s", path);
         if (got <= 0 || rc)

@@ -126,6 +126,8 @@ static int append(struct ew_session *s, const int32_t *tokens, size_t count, str
 {
     if (!count)
         return ew_fail(err, EW_EINVAL, "no tokens");
+    if (count > s->ctx && !s->length)
+        return ew_fail(err, EW_ECONTEXT, "%zu tokens don't fit the context of %u", count, s->ctx);
     if (count > s->ctx - s->length)
         return ew_fail(err, EW_ECONTEXT, "%zu tokens after %u don't fit the context of %u", count,
                        s->length, s->ctx);

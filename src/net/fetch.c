@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -356,6 +357,15 @@ static enum outcome judge(struct transfer *t, CURLcode rc, const char *detail)
     return hopeless ? FAILED : AGAIN;
 }
 
+/* With NOSIGNAL, curl leaves SIGPIPE to us: a server that hangs up is an error, not our end. */
+static CURLcode perform(CURL *curl)
+{
+    void (*was)(int) = signal(SIGPIPE, SIG_IGN);
+    CURLcode rc = curl_easy_perform(curl);
+    signal(SIGPIPE, was);
+    return rc;
+}
+
 static enum outcome attempt(struct transfer *t)
 {
     char detail[CURL_ERROR_SIZE] = "", validator[TAG_BYTES] = "";
@@ -377,7 +387,7 @@ static enum outcome attempt(struct transfer *t)
         ew_buf_clear(t->text);
     set_options(t, &headers, validator);
     curl_easy_setopt(t->curl, CURLOPT_ERRORBUFFER, detail);
-    CURLcode rc = curl_easy_perform(t->curl);
+    CURLcode rc = perform(t->curl);
     enum outcome outcome = judge(t, rc, detail);
     const char *at = NULL;
     if (t->final_url && !curl_easy_getinfo(t->curl, CURLINFO_EFFECTIVE_URL, &at) && at)
