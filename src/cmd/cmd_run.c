@@ -132,7 +132,7 @@ out:
 
 int ew_cmd_run(int argc, char **argv)
 {
-    struct options o = {.sampling.how = ew_sampling_default(),
+    struct options o = {.sampling = ew_sampling_options_default(),
                         .energy = ew_energy_options_default()};
     const struct ew_opt options[] = {
         {"system", 's', "TEXT", "a system message in front of the conversation", .text = &o.system},

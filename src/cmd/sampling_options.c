@@ -3,6 +3,16 @@
 
 #include <stdlib.h>
 
+static const float temperature = 0.7f, top_p = 0.9f;
+
+struct ew_sampling_options ew_sampling_options_default(void)
+{
+    struct ew_sampling_options options = {.how = ew_sampling_default()};
+    options.how.temperature = temperature;
+    options.how.top_p = top_p;
+    return options;
+}
+
 int ew_sampling_options_check(struct ew_sampling_options *options, struct ew_err *err)
 {
     for (size_t i = 0; i < options->biases.count; i++) {

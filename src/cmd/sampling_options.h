@@ -5,17 +5,21 @@
 #include "base/args.h"
 
 struct ew_sampling_options {
-    struct ew_sampling how; /* starts as ew_sampling_default() */
+    struct ew_sampling how;
     struct ew_bias bias[EW_ARGS_LIST_MAX];
     struct ew_arg_list biases;
 };
+
+/* What a conversation starts with: small models repeat themselves for ever when they always take
+ * the likeliest token. The same seed still gives the same answer. */
+struct ew_sampling_options ew_sampling_options_default(void);
 
 /* Rows for a command's option table. */
 #define EW_SAMPLING_OPTIONS(o)                                                                     \
     {"temp",                                                                                       \
      0,                                                                                            \
      "X",                                                                                          \
-     "temperature; 0 takes the likeliest token always (0)",                                        \
+     "temperature; 0 takes the likeliest token always (0.7)",                                      \
      .f32 = &(o)->how.temperature,                                                                 \
      .min = 0,                                                                                     \
      .max = 100},                                                                                  \
@@ -29,7 +33,7 @@ struct ew_sampling_options {
         {"top-p",                                                                                  \
          0,                                                                                        \
          "X",                                                                                      \
-         "only the likeliest that make up X together (1)",                                         \
+         "only the likeliest that make up X together (0.9)",                                       \
          .f32 = &(o)->how.top_p,                                                                   \
          .min = 0,                                                                                 \
          .max = 1},                                                                                \

@@ -28,7 +28,7 @@ check "a file that isn't there is told by name, and the status is 1" $?
 model=${EDGEWISE_TEST_MODELS:-${XDG_CACHE_HOME:-$HOME/.cache}/edgewise/models}/smollm2-135m.gguf
 if [ -s "$model" ]; then
     # Eight tokens of an answer that would go on; then it meets a closed pipe.
-    wanted=$("$build/edgewise" run "$model" --raw -n 8 -q "The capital of France is")
+    wanted=$("$build/edgewise" run "$model" --raw --temp 0 -n 8 -q "The capital of France is")
     got=$("$example" "$model" "The capital of France is" | head -c ${#wanted})
     [ -n "$wanted" ] && [ "$got" = "$wanted" ]
     check "it answers '$wanted', as edgewise run does, not '$got'" $?

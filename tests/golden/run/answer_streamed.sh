@@ -1,2 +1,2 @@
 . "$REPO/tests/support/golden_model.sh"
-edgewise run smollm2-135m "Name three colours." --max-tokens 16 --watts 5
+edgewise run smollm2-135m "Name three colours." --temp 0 --max-tokens 16 --watts 5
