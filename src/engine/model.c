@@ -146,6 +146,7 @@ int ew_model_open(struct ew_model **gives, const char *path, const struct ew_mod
         goto out;
     if (!params->vocab_only)
         failed = open_weights(model, params, err);
+    ew_gguf_rest(model->gguf); /* merges and keys have been read */
 out:
     if (failed)
         ew_model_close(&model);

@@ -53,12 +53,17 @@ static void lay_out(struct ew_scratch *s, struct cursor *c, const struct ew_arch
     uint64_t n = s->chunk, f = sizeof(float);
     s->x = part(c, n * s->dim_width, f);
     s->h = part(c, n * s->dim_width, f);
+    /* The attention half's buffers and the feed-forward half's are never in use together. */
+    uint64_t shared = c->bytes;
     s->q = part(c, n * s->q_width, f);
     s->k = part(c, n * s->kv_width, f);
     s->v = part(c, n * s->kv_width, f);
     s->mix = part(c, n * s->q_width, f);
+    uint64_t attention_end = c->bytes;
+    c->bytes = shared;
     s->gate = part(c, n * s->ffn_width, f);
     s->up = part(c, n * s->ffn_width, f);
+    c->bytes = c->bytes > attention_end ? c->bytes : attention_end;
     s->rope = part(c, n * 4 * (arch->rope_dims / 2), f);
     uint32_t rows = larger((uint32_t)threads * s->score_rows, arch->heads);
     s->scores = part(c, (uint64_t)rows * s->score_width, f);

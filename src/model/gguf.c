@@ -208,6 +208,12 @@ int ew_gguf_read(const struct ew_gguf *gguf, const void *from, void *into, size_
     return 0;
 }
 
+void ew_gguf_rest(const struct ew_gguf *gguf)
+{
+    /* Only advice: failing costs memory. */
+    madvise((void *)(uintptr_t)gguf->data, (size_t)gguf->bytes, MADV_DONTNEED);
+}
+
 /* ---- values ---- */
 
 static int wrong_kind(const struct ew_gguf *gguf, const struct ew_gguf_pair *pair,

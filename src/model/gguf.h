@@ -81,4 +81,7 @@ const struct ew_tensor *ew_gguf_tensor(const struct ew_gguf *gguf, const char *n
 int ew_gguf_read(const struct ew_gguf *gguf, const void *from, void *into, size_t bytes,
                  struct ew_err *err);
 
+/* Lets go of all pages of the mapping that are in memory; what is touched later comes back. */
+void ew_gguf_rest(const struct ew_gguf *gguf);
+
 #endif

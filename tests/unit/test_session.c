@@ -265,9 +265,9 @@ static void test_memory_is_refused_before_it_is_taken(void **state)
     gguf_make_fini(&m);
     struct ew_model *model;
     struct ew_err err = {0};
-    struct ew_model_params params = {.threads = 1, .ctx = 65536, .memory_max = 20 << 20};
+    struct ew_model_params params = {.threads = 1, .ctx = 65536, .memory_max = 15 << 20};
     assert_int_equal(ew_model_open(&model, file.path, &params, &err), EW_ENOMEM);
-    assert_non_null(strstr(err.text, "21.0 MB available"));
+    assert_non_null(strstr(err.text, "15.7 MB available"));
     const char *advice = strstr(err.text, "use --ctx ");
     assert_non_null(advice);
     params.ctx = (uint32_t)strtoul(advice + strlen("use --ctx "), NULL, 10);
