@@ -145,9 +145,9 @@ struct ew_session;
 
 struct ew_session_params {
     uint32_t ctx;   /* positions at most; 0: all that the model was opened for */
-    uint32_t chunk; /* prompt tokens computed at a time; 0: 192; the answer doesn't depend on it */
+    uint32_t chunk; /* prompt tokens computed at a time; 0: 128; the answer doesn't depend on it */
 };
-/* The model's memory plan has one session with a chunk of 192 in it; what further sessions and
+/* The model's memory plan has one session with a chunk of 128 in it; what further sessions and
  * longer chunks take comes on top. */
 int ew_session_open(struct ew_session **gives, struct ew_model *model,
                     const struct ew_session_params *params, struct ew_err *err);

@@ -28,11 +28,20 @@ part() { # question | answer
     python3 -c '
 import json, sys
 lines = [line for line in open(sys.argv[1], encoding="utf-8") if line.strip()]
-row = json.loads(lines[(int(sys.argv[2]) - 1) % len(lines)])
+row = json.loads(lines[int(sys.argv[2]) - 1])
 text = row[sys.argv[3]]
 print(text if sys.argv[3] == "question" else text.rsplit("####", 1)[1].strip())' \
         "$questions" "$number" "$1"
 }
+
+count=$(grep -c . "$questions")
+case $number in
+'' | *[!0-9]*) number=0 ;;
+esac
+if [ "$number" -lt 1 ] || [ "$number" -gt "$count" ]; then
+    echo "demo: DEMO_QUESTION is a number from 1 to $count" >&2
+    exit 2
+fi
 
 # No sensor is read yet. So that the table has joules, the watts of a profile stand in for this
 # machine's; the table says whose they are. Two shared vCPUs where this is a virtual machine, a

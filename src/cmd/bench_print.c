@@ -145,8 +145,11 @@ int ew_bench_print_table(const struct ew_bench *bench, const struct ew_model_inf
            bench->limit.int8_macs_per_s / 1e9);
     print_energy(&bench->points[bench->point_count - 1], tariff_cents_per_kwh);
     if (bench->noisy)
-        printf("NOISY: figures spread by more than %.0f %%; not a result to quote. Close what else "
-               "runs, or use more --runs.\n",
+        printf("NOISY: %s by more than %.0f %%; not a result to quote. Close what else runs, or "
+               "use more --runs.\n",
+               bench->limit_spread > EW_BENCH_SPREAD_MAX
+                   ? "two measurements of the machine's limits differ"
+                   : "runs differ",
                100 * EW_BENCH_SPREAD_MAX);
     return failed;
 }

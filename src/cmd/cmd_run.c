@@ -48,6 +48,7 @@ static int show(const struct options *o, const struct ew_model *model, const cha
     if (o->json)
         return ew_run_print_json(answer, model, o->cloud ? &compare : NULL, err);
     fputs(o->cloud ? "\n\n" : "\n", stdout);
+    fflush(stdout); /* the account comes after it also where both go to one file */
     if (o->cloud)
         return ew_compare_print(&compare, stdout, err);
     if (!o->quiet)
@@ -96,8 +97,11 @@ static int run(struct options *o, const struct ew_args *args, struct ew_err *err
         failed = ew_buf_text(&input, prompt, err);
     if (!failed && (piped || prompt) && !input.bytes)
         failed = ew_fail(err, EW_EINVAL, "the prompt is empty");
-    if (!failed && o->cloud && !input.bytes)
-        failed = ew_fail(err, EW_EINVAL, "--compare needs a prompt: it compares one answer");
+    if (!failed && (o->cloud || o->json) && !input.bytes)
+        failed = ew_fail(err, EW_EINVAL, "%s needs a prompt: it tells of one answer",
+                         o->cloud ? "--compare" : "--json");
+    if (!failed && input.bytes && memchr(input.data, '\0', input.bytes))
+        failed = ew_fail(err, EW_EINVAL, "the prompt isn't text: it has a NUL byte");
     if (!failed && o->cloud)
         failed = ew_run_compare_price(&o->price, o->cloud, err);
     if (failed || (failed = ew_energy_open(&meter, &o->energy, args->words[0], err)) ||

@@ -159,6 +159,7 @@ static bool command(struct chat *c, const char *text, bool *leave, struct ew_err
         take_back(c, system ? 0 : c->count && strcmp(c->messages[0].role, "system") == 0);
         if (system && say(c, "system", text + 8, err))
             fprintf(stderr, "%s\n", err->text);
+        fputs("a new conversation\n", stderr);
     } else if (!*leave) {
         fputs(help, stderr);
     }
@@ -213,6 +214,9 @@ int ew_run_chat(const struct ew_model *model, struct ew_session *session, const 
         el_set(c->line, EL_EDITOR, "emacs");
         open_history(c);
         ew_engine_cancel_on_interrupt(NULL);
+        struct ew_model_info info;
+        ew_model_describe(model, &info);
+        fprintf(stderr, "%s; /help tells what else can be typed, ^D ends\n", info.name);
         loop(c, err);
         close_history(c);
     }

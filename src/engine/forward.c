@@ -7,9 +7,9 @@
 #include "engine/forward.h"
 
 /* A matrix product is cut into strips of rows and blocks of tokens: small enough to share evenly,
- * large enough that a strip's weights (64 rows) and a block's inputs (96 tokens, 8 x 12 columns in
- * the kernel's registers) are used from the caches many times. */
-enum { STRIP_TILES = 4, BLOCK_TOKENS = 96, FEW_TOKENS = 4, STRIPS_PER_THREAD = 4 };
+ * large enough that a strip's weights (64 rows) and a block's inputs (64 tokens, five times the
+ * kernel's 12 and once its 4) are used from the caches many times. */
+enum { STRIP_TILES = 4, BLOCK_TOKENS = 64, FEW_TOKENS = 4, STRIPS_PER_THREAD = 4 };
 
 /* What the threads of one call share; thread 0 writes, between barriers. */
 struct run {

@@ -129,7 +129,8 @@ static int append(struct ew_session *s, const int32_t *tokens, size_t count, str
     if (count > s->ctx && !s->length)
         return ew_fail(err, EW_ECONTEXT, "%zu tokens don't fit the context of %u", count, s->ctx);
     if (count > s->ctx - s->length)
-        return ew_fail(err, EW_ECONTEXT, "%zu tokens after %u don't fit the context of %u", count,
+        return ew_fail(err, EW_ECONTEXT,
+                       "%zu tokens after %u of before don't fit the context of %u", count,
                        s->length, s->ctx);
     for (size_t i = 0; i < count; i++)
         if (tokens[i] < 0 || (uint32_t)tokens[i] >= s->model->net.arch.vocab)

@@ -253,7 +253,7 @@ static bool is_file(const char *path)
 static bool looks_like_path(const char *model)
 {
     size_t n = strlen(model);
-    return strchr(model, '/') || (n > 5 && strcmp(model + n - 5, ".gguf") == 0);
+    return strchr(model, '/') || model[0] == '.' || (n > 5 && strcmp(model + n - 5, ".gguf") == 0);
 }
 
 static int unknown(const struct ew_catalog *catalog, const char *model, struct ew_err *err)
@@ -300,8 +300,11 @@ int ew_catalog_find(const char *model, char *path, size_t size, struct ew_err *e
         }
         ew_catalog_close(&catalog);
     }
+    struct stat st;
     if (!is_file(model))
-        return ew_fail(err, EW_ENOTFOUND, "%s: no such file", model);
+        return ew_fail(err, EW_ENOTFOUND, "%s: %s", model,
+                       stat(model, &st) == 0 && S_ISDIR(st.st_mode) ? "is a folder, not a model"
+                                                                    : "no such file");
     int n = snprintf(path, size, "%s", model);
     return n >= 0 && (size_t)n < size
                ? 0
