@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/stop.h"
 #include "cmd/energy_options.h"
 #include "cmd/engine_options.h"
 #include "cmd/run_chat.h"
@@ -111,10 +112,13 @@ static int run(struct options *o, const struct ew_args *args, struct ew_err *err
         goto out;
     struct ew_model_info info;
     ew_model_describe(model, &info);
-    if (!info.has_chat_template && !o->raw)
+    if (!info.has_chat_template && !o->raw) {
         fprintf(stderr,
                 "edgewise run: %s has no chat template: chatml is used; --raw completes the text\n",
                 info.name);
+        if (o->stops.count < EW_STOP_COUNT_MAX) /* its vocabulary may spell it out */
+            o->stops.items[o->stops.count++] = "<|im_end|>";
+    }
     struct ew_answer_params how = {.stops = o->stops.items,
                                    .stop_count = o->stops.count,
                                    .max_tokens = (uint32_t)o->max_tokens,
