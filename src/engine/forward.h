@@ -36,7 +36,7 @@ struct ew_scratch {
     float *h;                 /* [chunk][dim_width]: normed input, or a layer half's output */
     float *q, *k, *v;         /* [chunk][q_width or kv_width] */
     float *mix;               /* [chunk][q_width]: what attention gives */
-    float *gate, *up;         /* [chunk][ffn_width] */
+    float *gate, *up;         /* [chunk][ffn_width], in the memory of q, k, v and mix */
     float *rope;              /* [chunk][2 kinds][2: cos, sin][rope_dims / 2] */
     float *scores;            /* [threads][score_rows][score_width]; decoding: [heads][..] */
     float *logits;            /* [EW_LOGIT_ROWS][vocab_width]; decoding uses the first row */
