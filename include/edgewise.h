@@ -97,6 +97,17 @@ int ew_model_open(struct ew_model **gives, const char *path, const struct ew_mod
                   struct ew_err *err);
 void ew_model_close(struct ew_model **model);
 
+/* What a model and its batch would take, from the file's metadata alone: nothing is loaded. */
+struct ew_batch_params;
+struct ew_memory {
+    uint64_t weight_bytes, vocabulary_bytes, work_bytes;
+    uint64_t kv_bytes;     /* as asked for, or chosen */
+    uint64_t kv_bytes_min; /* one stream of the whole ctx: less isn't opened */
+    uint64_t total_bytes;  /* with kv_bytes */
+};
+int ew_model_plan(const char *path, const struct ew_model_params *params,
+                  const struct ew_batch_params *batch, struct ew_memory *out, struct ew_err *err);
+
 struct ew_model_info {
     const char *name;         /* general.name, or the file's name */
     const char *architecture; /* llama, qwen2, … */
@@ -138,6 +149,32 @@ struct ew_message {
  * Tokenize it with EW_TOKENIZE_SPECIAL and without EW_TOKENIZE_BOS where has_bos comes back. */
 int ew_model_chat(const struct ew_model *model, const struct ew_message *messages, size_t count,
                   char *text, size_t capacity, size_t *bytes, bool *has_bos, struct ew_err *err);
+/* The same from JSON: an array of messages as OpenAI's API has them (content a string or null;
+ * tool_calls and tool_call_id pass to the template as they are), and an array of tools or NULL.
+ * A last message of the assistant is continued: no new turn is opened. */
+int ew_model_chat_json(const struct ew_model *model, const char *messages, size_t message_bytes,
+                       const char *tools, size_t tool_bytes, char *text, size_t capacity,
+                       size_t *bytes, bool *has_bos, struct ew_err *err);
+/* Whether the template does anything with tools; where it doesn't, the caller tells the model of
+ * them in words. */
+bool ew_model_chat_has_tools(const struct ew_model *model);
+
+/* ---- the grammar ---- */
+
+/* What an answer may be: a JSON schema made into an automaton over the bytes of the vocabulary's
+ * tokens. Immutable once open: threads and streams share one. */
+struct ew_grammar;
+
+struct ew_grammar_params {
+    const char *schema; /* JSON Schema as text; NULL: any JSON object */
+    size_t schema_bytes;
+    const char *before, *after; /* text that must stand around the JSON; NULL: none */
+};
+/* EW_EUNSUPPORTED names the keyword, EW_EFORMAT what is wrong with the schema, EW_ELIMIT which
+ * limit it exceeds. */
+int ew_grammar_open(struct ew_grammar **gives, const struct ew_model *model,
+                    const struct ew_grammar_params *params, struct ew_err *err);
+void ew_grammar_close(struct ew_grammar **grammar);
 
 /* ---- the session ---- */
 
@@ -192,6 +229,101 @@ void ew_session_rewind(struct ew_session *session, size_t length);
 /* Any thread, and signal handlers: the call under way, or the next one, ends with EW_ECANCELED
  * within milliseconds; tokens whose computation hadn't ended are not appended. */
 void ew_session_cancel(struct ew_session *session);
+
+/* ---- the batch: many answers at once ---- */
+
+/* One step computes one token of every stream that decodes and a piece of the prompts that wait,
+ * in the same matrix products, so that eight streams cost little more than one. Attention state
+ * lies in pages that streams share: a prompt that begins as an earlier one did isn't computed
+ * again. The answer of a stream is bit for bit what a session would give, whoever is beside it.
+ * A batch belongs to one thread, except for ew_stream_cancel. */
+struct ew_batch;
+
+struct ew_batch_params {
+    uint32_t streams;      /* computed together at most, 1 to EW_STREAMS_MAX; 0: 16 */
+    uint32_t ctx;          /* positions of one stream; 0: all that the model was opened for */
+    uint64_t kv_bytes_max; /* of all pages; 0: four streams of the whole ctx */
+};
+#define EW_STREAMS_MAX 64
+
+int ew_batch_open(struct ew_batch **gives, struct ew_model *model,
+                  const struct ew_batch_params *params, struct ew_err *err);
+void ew_batch_close(struct ew_batch **batch); /* after its streams */
+
+#define EW_LOGPROBS_MAX 20
+struct ew_token_logprob {
+    int32_t token;
+    float logprob; /* natural, of the model itself: before bias, penalties, temperature */
+};
+
+struct ew_stream_params {
+    const int32_t *tokens; /* the prompt; copied */
+    size_t count;
+    struct ew_sampling sampling;      /* copied, its bias too */
+    uint32_t max_tokens;              /* 0: until the context is full */
+    bool logprobs;                    /* wanted for each token, */
+    int top_logprobs;                 /* and for so many likeliest ones, 0 to EW_LOGPROBS_MAX */
+    const struct ew_grammar *grammar; /* NULL: none; borrowed until the stream is closed */
+    void *user;
+};
+
+/* One answer in the making. Opened, it waits; added, it is computed with the others; it leaves by
+ * its end, or by a pause, and may then be added again and go on as if nothing had been. */
+struct ew_stream;
+/* EW_ECONTEXT where prompt and one token don't fit. */
+int ew_stream_open(struct ew_stream **gives, struct ew_batch *batch,
+                   const struct ew_stream_params *params, struct ew_err *err);
+void ew_stream_close(struct ew_stream **stream); /* leaves the batch first if need be */
+/* EW_ELIMIT: all places are taken, or there is no memory for the prompt now: try after a step. */
+int ew_stream_add(struct ew_stream *stream, struct ew_err *err);
+void ew_stream_pause(struct ew_stream *stream);
+/* Any thread. The stream ends with EW_STREAM_CANCELED, within milliseconds, in its prompt too. */
+void ew_stream_cancel(struct ew_stream *stream);
+
+enum ew_stream_end {
+    EW_STREAM_RUNS,    /* hasn't ended */
+    EW_STREAM_STOP,    /* the model ended its turn, the grammar its text, or the reader it */
+    EW_STREAM_LENGTH,  /* max_tokens */
+    EW_STREAM_CONTEXT, /* the context is full */
+    EW_STREAM_CANCELED,
+    EW_STREAM_PREEMPTED, /* out of memory for all: paused by the batch; add it again later */
+    EW_STREAM_FAILED     /* err of the event says why */
+};
+
+struct ew_stream_event {
+    struct ew_stream *stream;
+    void *user;
+    int32_t token;                      /* -1: none, the stream only ends */
+    float logprob;                      /* NAN: not asked for */
+    const struct ew_token_logprob *top; /* [top_count], likeliest first; borrowed for the call */
+    uint32_t top_count;
+    enum ew_stream_end end;   /* the token, if there is one, is the last (it is no end token) */
+    const struct ew_err *err; /* of EW_STREAM_FAILED */
+};
+/* 0: go on; anything else ends the stream with EW_STREAM_STOP (no further event comes). It may
+ * cancel streams, nothing else. */
+typedef int ew_stream_fn(void *user, const struct ew_stream_event *event);
+
+/* One step of all added streams; events are told on this thread, in the order of adding. Nothing
+ * to do: returns at once. A failure of one stream is its event; what this returns concerns all. */
+int ew_batch_step(struct ew_batch *batch, ew_stream_fn *each, void *user, struct ew_err *err);
+
+struct ew_stream_info {
+    uint32_t prompt_tokens, output_tokens;
+    uint32_t cached_tokens;   /* of the prompt, found computed when first added */
+    uint32_t computed_tokens; /* of the prompt, so far, cached ones included */
+    uint32_t preemptions;
+};
+void ew_stream_describe(const struct ew_stream *stream, struct ew_stream_info *out);
+
+struct ew_batch_info {
+    uint32_t streams, running, prefilling; /* places, taken, of these still in their prompt */
+    uint32_t page_positions;
+    uint64_t pages, pages_used, pages_cached; /* used: by streams; cached: by kept prefixes alone */
+    uint64_t bytes;                           /* of pages in use or kept, and of working space */
+    uint64_t steps, prompt_tokens, cached_tokens, output_tokens, preemptions; /* since open */
+};
+void ew_batch_describe(const struct ew_batch *batch, struct ew_batch_info *out);
 
 const char *ew_error_text(int code);
 const char *ew_version(void);

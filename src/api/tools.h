@@ -1,0 +1,32 @@
+/* tools.h - tools to words, and a model's words back to tool calls.
+ *
+ * Models write calls as their template taught them: <tool_call>{"name": …, "arguments": {…}}
+ * </tool_call> (Hermes, Qwen), or a bare JSON object where a grammar made them. Text is pushed as
+ * it comes; what may be the start of a call is held back, what can't be any more is passed on. */
+#ifndef EW_TOOLS_H
+#define EW_TOOLS_H
+
+#include "flow/reply.h"
+
+struct ew_tools;
+
+/* The request's tools are borrowed for the call. */
+int ew_tools_open(struct ew_tools **gives, const struct ew_request *request, struct ew_err *err);
+void ew_tools_close(struct ew_tools **tools);
+/* Appends to `text` what is plain text; new calls are at [*count_before, ew_tools_count). */
+int ew_tools_push(struct ew_tools *tools, const char *text, size_t bytes, struct ew_buf *plain,
+                  struct ew_err *err);
+int ew_tools_flush(struct ew_tools *tools, struct ew_buf *plain, struct ew_err *err);
+size_t ew_tools_count(const struct ew_tools *tools);
+const struct ew_reply_call *ew_tools_calls(const struct ew_tools *tools);
+
+/* The schema that a forced call must match (tool_choice required, or a named function), and the
+ * text around it, as ew_grammar_open wants them. EW_ENOTFOUND: the named tool isn't among them. */
+int ew_tools_schema(const struct ew_request *request, struct ew_buf *schema, const char **before,
+                    const char **after, struct ew_err *err);
+/* The messages with a system message that tells of the tools, for models whose template doesn't;
+ * calls and results among the messages become words, too. */
+int ew_tools_in_words(const struct ew_request *request, struct ew_buf *messages,
+                      struct ew_err *err);
+
+#endif

@@ -1,0 +1,73 @@
+/* config.h - edgewise.yaml: what a server is and whom it serves.
+ *
+ * The schema is libcyaml's; unknown keys, wrong types and values out of range are errors that name
+ * file and line. docs/CONFIG.md tells every key; a test holds it against this file. Durations are
+ * text with a unit ("10s", "500ms", "2m", "1h", "7d"), sizes too ("512M", "2G"); the struct has
+ * them as numbers. */
+#ifndef EW_CONFIG_H
+#define EW_CONFIG_H
+
+#include "base/err.h"
+
+enum ew_on_full { EW_ON_FULL_QUEUE, EW_ON_FULL_REJECT };
+
+struct ew_config_device { /* the built-in engine with one or more models */
+    char *name;
+    char **models; /* catalog names or paths */
+    unsigned model_count;
+    uint32_t concurrency; /* streams computed together; 0: 16 */
+    int threads;          /* 0: all usable cores */
+    uint32_t ctx;         /* positions of one stream; 0: 4096 or the model's */
+    uint64_t memory_max;  /* all models together; 0: what the machine has available */
+    double idle_unload_s; /* 0: never; the first model of the list stays loaded anyway */
+    char *profile;        /* whose watts are taken; NULL: none */
+    double watts;         /* or: this many; 0: not given */
+};
+
+struct ew_config_client {
+    char *name;
+    char *key_hash;        /* sha256 of the key, 64 hexadecimal digits */
+    uint32_t requests_max; /* waiting and running at once; 429 beyond; 0: no limit of its own */
+};
+
+struct ew_config {
+    char *file;       /* where it came from; NULL: made of options */
+    char version[17]; /* of its text: the first 16 digits of its sha256 */
+    char *listen;     /* "127.0.0.1:8080", "[::1]:0" */
+    char *tls_certificate, *tls_key;
+    bool insecure; /* a public address without keys is meant */
+    char *ledger;  /* path; NULL: $XDG_DATA_HOME/edgewise/ledger.db; "" none */
+    bool ledger_durable, ledger_prompts;
+    uint32_t ledger_keep_days;
+    struct ew_config_device *devices;
+    unsigned device_count;
+    enum ew_on_full on_full;
+    uint32_t queue_max;       /* requests that wait; default 64 */
+    double queue_timeout_s;   /* default 60 */
+    double request_timeout_s; /* from arrival to the end; default 600 */
+    double drain_timeout_s;   /* default 30 */
+    double tariff_cents_per_kwh;
+    uint64_t body_bytes_max; /* default 16M */
+    int connections_max;     /* default 10000 */
+    char **cors_origins;     /* "*" or exact ones; none: CORS is off */
+    unsigned cors_count;
+    struct ew_config_client *clients;
+    unsigned client_count;
+};
+
+int ew_config_open(struct ew_config **gives, const char *path, struct ew_err *err);
+int ew_config_parse(struct ew_config **gives, const char *text, size_t bytes, const char *file,
+                    struct ew_err *err);
+/* All defaults and no device, for a server made of options alone. */
+int ew_config_default(struct ew_config **gives, struct ew_err *err);
+/* What the schema can't say: addresses, names given twice, keys needed on a public address. */
+int ew_config_check(const struct ew_config *config, struct ew_err *err);
+void ew_config_close(struct ew_config **config);
+
+/* The listen address taken apart; `public` is every address but loopback. */
+int ew_config_address(const char *listen, char *host, size_t size, int *port, bool *is_public,
+                      struct ew_err *err);
+/* Name of the client whose key this is, in constant time; NULL: nobody's. */
+const struct ew_config_client *ew_config_client(const struct ew_config *config, const char *key);
+
+#endif

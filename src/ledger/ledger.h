@@ -1,0 +1,48 @@
+/* ledger.h - the rows that say what happened, in SQLite, off the hot path.
+ *
+ * ew_ledger_put copies the row into a bounded spool and returns at once; a thread of the ledger's
+ * writes what has gathered in one transaction (WAL), at most EW_LEDGER_COMMIT_MS after the first of
+ * them. A disk that is full, a file that is locked or corrupt: the rows wait in the spool (in
+ * memory, bounded) and are written when it is well again; what no longer fits is counted as lost,
+ * and said. Serving never stops for the ledger. */
+#ifndef EW_LEDGER_H
+#define EW_LEDGER_H
+
+#include "base/err.h"
+#include "flow/record.h"
+
+enum {
+    EW_LEDGER_COMMIT_MS = 50,     /* a kill loses no row put longer ago than twice this */
+    EW_LEDGER_SPOOL_ROWS = 20000, /* in memory: some 100 MB at worst, the prompts' text included */
+};
+
+struct ew_ledger;
+
+struct ew_ledger_params {
+    const char *path;
+    bool durable;       /* synchronous=FULL; `done` tells when a row is safe */
+    uint32_t keep_days; /* rows older are deleted now and then; 0: kept for ever */
+    /* Called on the ledger's thread: for each row put with a token, when it is committed or given
+     * up (then committed is false). */
+    void (*done)(void *user, void *token, bool committed);
+    /* Called on the ledger's thread when the store fails and when it is well again. */
+    void (*trouble)(void *user, const char *sentence);
+    void *user;
+};
+
+/* Succeeds also where the file can't be opened now (that is `trouble`), but not where the path
+ * makes no sense. */
+int ew_ledger_open(struct ew_ledger **gives, const struct ew_ledger_params *params,
+                   struct ew_err *err);
+/* Any thread. token NULL: `done` isn't called. False: the spool is full, the row is lost. */
+bool ew_ledger_put(struct ew_ledger *ledger, const struct ew_record *record, void *token);
+struct ew_ledger_state {
+    uint64_t written, waiting, lost;
+    bool well;
+    char trouble[240]; /* "" when well */
+};
+void ew_ledger_state(struct ew_ledger *ledger, struct ew_ledger_state *out);
+/* Writes what waits, for at most `seconds`. */
+void ew_ledger_close(struct ew_ledger **ledger, double seconds);
+
+#endif

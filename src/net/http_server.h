@@ -1,0 +1,90 @@
+/* http_server.h - HTTP/1.1 on a libevent loop: requests in whole, answers out whole or in pieces.
+ *
+ *     ew_http_server_open(&server, loop, &params, &err);     listens; params.handle gets requests
+ *     void handle(void *user, struct ew_http_request *request)
+ *         ew_http_reply(request, 200, body)                  at once, or any time later:
+ *         ew_http_stream_start(request, 200, type); ew_http_stream_write(…); ew_http_stream_end(…)
+ *
+ * All calls are on the loop's thread. A request lives until it is answered (reply, stream_end) or
+ * its client is gone: then params.gone is called, once, and the pointer is dead after it. A client
+ * is gone when its socket is closed, reset, or half closed: who has shut down its sending side
+ * while waiting has, in practice, hung up. Pipelined requests wait their turn.
+ *
+ * Why not evhttp: it answers HTML to what it refuses itself, doesn't tell of a client that hangs up
+ * while its answer is computed, and ends the process when told to look. */
+#ifndef EW_HTTP_SERVER_H
+#define EW_HTTP_SERVER_H
+
+#include "base/buf.h"
+#include "base/clock.h"
+
+#define EW_HTTP_HEADER_BYTES_MAX (32u << 10) /* request line and headers together */
+#define EW_HTTP_HEADERS_MAX      100
+/* A reader so slow that this much waits in our memory is told nothing more: stream_write says
+ * EW_ELIMIT and its caller hangs up or waits for `drained`. */
+#define EW_HTTP_UNSENT_MAX (1u << 20)
+
+struct event_base;
+struct ew_http_server;
+struct ew_http_request;
+
+struct ew_http_header {
+    const char *name, *value; /* name in the client's spelling */
+};
+
+struct ew_http_params {
+    const char *address; /* "127.0.0.1", "::1", "0.0.0.0" */
+    int port;            /* 0: any free one */
+    int fd;              /* > 0: this socket listens already (systemd socket activation) */
+    const char *tls_certificate, *tls_key; /* PEM files; NULL: plain */
+    size_t body_bytes_max;                 /* 413 above it, before it is read */
+    int connections_max;                   /* 503 to more */
+    double header_timeout_s, body_timeout_s, idle_timeout_s, write_timeout_s;
+    void *user;
+    void (*handle)(void *user, struct ew_http_request *request);
+    void (*gone)(void *user, struct ew_http_request *request);
+    /* The body of an error that the server answers itself (malformed, 413, 431, 503). */
+    void (*error)(void *user, int status, const char *message, struct ew_buf *body);
+};
+
+int ew_http_server_open(struct ew_http_server **gives, struct event_base *loop,
+                        const struct ew_http_params *params, struct ew_err *err);
+int ew_http_server_port(const struct ew_http_server *server);
+/* No new connections; idle ones are closed; each other one is after its answer. */
+void ew_http_server_drain(struct ew_http_server *server);
+/* New certificate files; the old ones stay on failure. */
+int ew_http_server_tls(struct ew_http_server *server, const char *certificate, const char *key,
+                       struct ew_err *err);
+struct ew_http_counts {
+    uint64_t accepted, requests, malformed, refused;
+    int connections, active; /* now; active: a request is being answered */
+};
+void ew_http_server_counts(const struct ew_http_server *server, struct ew_http_counts *out);
+void ew_http_server_close(struct ew_http_server **server); /* connections too, at once */
+
+const char *ew_http_method(const struct ew_http_request *request);
+const char *ew_http_path(const struct ew_http_request *request);  /* without the query, decoded */
+const char *ew_http_query(const struct ew_http_request *request); /* "" without one */
+struct ew_str ew_http_body(const struct ew_http_request *request);
+const char *ew_http_header(const struct ew_http_request *request,
+                           const char *name);                       /* NULL: none */
+const char *ew_http_peer(const struct ew_http_request *request);    /* address without port */
+uint64_t ew_http_arrival_ns(const struct ew_http_request *request); /* of its first byte */
+void ew_http_set_user(struct ew_http_request *request, void *user);
+void *ew_http_user(const struct ew_http_request *request);
+
+/* A header of the answer, before it starts. Control characters in the value are dropped. */
+void ew_http_add_header(struct ew_http_request *request, const char *name, const char *value);
+/* Ends the request. HEAD gets the headers only. */
+void ew_http_reply(struct ew_http_request *request, int status, const char *type,
+                   struct ew_str body);
+/* Chunked (HTTP/1.0: until the connection closes). */
+void ew_http_stream_start(struct ew_http_request *request, int status, const char *type);
+/* EW_ELIMIT: too much waits unsent; nothing was added. */
+int ew_http_stream_write(struct ew_http_request *request, struct ew_str data, struct ew_err *err);
+size_t ew_http_stream_unsent(const struct ew_http_request *request);
+void ew_http_stream_end(struct ew_http_request *request);
+/* Cuts the connection in the midst of an answer, so that its client can tell. */
+void ew_http_abort(struct ew_http_request *request);
+
+#endif
