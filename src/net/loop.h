@@ -33,8 +33,8 @@ int ew_loop_run(struct ew_loop *loop, struct ew_err *err);
 int ew_loop_turn(struct ew_loop *loop, struct ew_err *err);
 void ew_loop_stop(struct ew_loop *loop);
 
-/* The signal goes to `call` from now on, until the loop is closed; then it has its old handler. Only
- * one loop of a process can have signals: that is libevent's limit. */
+/* The signal goes to `call` from now on, until the loop is closed; then it has its old handler.
+ * Only one loop of a process can have signals: that is libevent's limit. */
 int ew_loop_signal(struct ew_loop *loop, int number, ew_loop_fn *call, void *user,
                    struct ew_err *err);
 
