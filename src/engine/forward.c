@@ -17,17 +17,17 @@ struct run {
     const struct ew_network *net;
     struct ew_scratch *s;
     uint32_t row0, row1; /* the rows that the coming phases compute */
+    uint32_t count;
     bool stop;
     int each_result;
-    atomic_bool *damaged; /* set by any thread that meets what isn't a number */
 };
 
 /* Weights are looked at when they are packed; what is left is an embedding that isn't packed, and
  * numbers that overflow. A few hundred numbers a token, where the logits would be 100,000. */
-static void look_for_damage(const struct run *r, const float *x)
+static void look_for_damage(const struct run *r, const float *x, uint32_t row)
 {
     if (!ew_blocks_finite(EW_TYPE_F32, x, r->net->arch.dim))
-        atomic_store_explicit(r->damaged, true, memory_order_relaxed);
+        r->s->damaged[row] = 1;
 }
 
 static inline bool cancelled(const struct run *r)
@@ -99,7 +99,7 @@ static void fill_angles(const struct run *r, const struct ew_rope *rope, uint32_
 {
     uint32_t half = r->net->arch.rope_dims / 2;
     float *cos = rope_row(r, row, local), *sin = cos + half;
-    double position = r->f->position + row;
+    double position = r->s->rows[row].position;
     for (uint32_t i = 0; i < half; i++) {
         double s, c;
         ew_sincos(position * rope->per_position[i], &s, &c);
@@ -112,9 +112,10 @@ static void row_start(const struct run *r, const struct ew_layer *l, uint32_t ro
 {
     const struct ew_arch *a = &r->net->arch;
     float *x = r->s->x + (size_t)row * r->s->dim_width;
-    ew_weights_embedding(&r->net->weights, r->f->tokens[row], x);
+    ew_weights_embedding(&r->net->weights, r->s->rows[row].token, x);
+    r->s->damaged[row] = 0;
     if (r->net->weights.embedding)
-        look_for_damage(r, x);
+        look_for_damage(r, x, row);
     if (a->embedding_scale != 1.0f)
         r->net->kernels.scale(x, a->embedding_scale, (int)a->dim);
     fill_angles(r, &a->rope, row, false);
@@ -137,13 +138,20 @@ static void rotate(const struct run *r, float *heads, uint32_t count, const floa
     }
 }
 
+/* Numbers of the K page, and of the V page behind it, of one layer and head. */
+static size_t page_numbers(const struct ew_arch *a)
+{
+    return (size_t)EW_PAGE * a->head_dim;
+}
+
 /* Biases, q and k norms, rotation; keys and values go into the cache. */
 static void row_positions(const struct run *r, const struct ew_layer *l, uint32_t row)
 {
     const struct ew_arch *a = &r->net->arch;
     const struct ew_kernels *k = &r->net->kernels;
-    uint32_t layer = (uint32_t)(l - r->net->weights.layers), position = r->f->position + row;
-    uint32_t page = position / EW_PAGE, index = position % EW_PAGE;
+    const struct ew_row *at = &r->s->rows[row];
+    uint32_t layer = (uint32_t)(l - r->net->weights.layers), index = at->position % EW_PAGE;
+    uint16_t *page = at->pages[at->position / EW_PAGE];
     float *q = r->s->q + (size_t)row * r->s->q_width;
     float *key = r->s->k + (size_t)row * r->s->kv_width;
     float *value = r->s->v + (size_t)row * r->s->kv_width;
@@ -157,10 +165,9 @@ static void row_positions(const struct run *r, const struct ew_layer *l, uint32_
     rotate(r, q, a->heads, l->q_norm, angles);
     rotate(r, key, a->kv_heads, l->k_norm, angles);
     for (uint32_t i = 0; i < a->kv_heads; i++) {
-        k->store_k(ew_kvcache_k(r->f->cache, layer, i)[page], key + (size_t)i * a->head_dim,
-                   (int)a->head_dim, (int)index);
-        k->store_v(ew_kvcache_v(r->f->cache, layer, i)[page], value + (size_t)i * a->head_dim,
-                   (int)a->head_dim, (int)index);
+        size_t keys = ew_kvcache_k(a, layer, i), one = (size_t)i * a->head_dim;
+        k->store_k(page + keys, key + one, (int)a->head_dim, (int)index);
+        k->store_v(page + keys + page_numbers(a), value + one, (int)a->head_dim, (int)index);
     }
 }
 
@@ -206,7 +213,7 @@ static void row_end(const struct run *r, const struct ew_layer *l, uint32_t row)
     bool last = l == &w->layers[a->layers - 1];
     norm_and_quantize(r, last ? w->output_norm : l[1].attn_norm, row);
     if (last)
-        look_for_damage(r, h);
+        look_for_damage(r, h, row);
 }
 
 /* ---- phases over weights ---- */
@@ -326,16 +333,19 @@ static const uint16_t *const *pages(uint16_t *const *table)
 /* A few tokens' query heads that share one kv head: scores, softmax, mix, in this thread's part of
  * `scores`. */
 static void attend_block(const struct run *r, const struct ew_layer *l, int thread, uint32_t head,
-                         uint32_t row, uint32_t tokens)
+                         struct ew_rows block)
 {
     const struct ew_arch *a = &r->net->arch;
     struct ew_scratch *s = r->s;
-    uint32_t group = a->heads / a->kv_heads, rows = tokens * group;
-    uint32_t layer = (uint32_t)(l - r->net->weights.layers), position = r->f->position + row;
+    uint32_t group = a->heads / a->kv_heads, row = block.row, tokens = block.count;
+    uint32_t rows = tokens * group, position = s->rows[row].position;
+    size_t keys = ew_kvcache_k(a, (uint32_t)(l - r->net->weights.layers), head);
+    const uint16_t *const *table = pages(s->rows[row].pages);
     uint32_t page0 = window_start(r, l, position) / EW_PAGE;
     uint32_t page1 = (position + tokens - 1) / EW_PAGE + 1;
     const float *q[EW_HEADS_MAX];
     float *scores[EW_HEADS_MAX], *out[EW_HEADS_MAX];
+    EW_ASSERT(rows > 0 && rows <= EW_HEADS_MAX);
     float *own = s->scores + (size_t)thread * s->score_rows * s->score_width;
     for (uint32_t i = 0; i < rows; i++) {
         size_t at =
@@ -346,28 +356,47 @@ static void attend_block(const struct run *r, const struct ew_layer *l, int thre
     }
     const struct ew_kernels *k = &r->net->kernels;
     int dim = (int)a->head_dim;
-    k->attend_scores(scores, q, (int)rows, dim, pages(ew_kvcache_k(r->f->cache, layer, head)),
-                     (int)page0, (int)page1);
+    k->attend_scores(scores, q, (int)rows, dim, table, keys, (int)page0, (int)page1);
     for (uint32_t i = 0; i < rows; i++)
         soften(r, l, scores[i], position + i / group, page0, page1);
-    k->attend_mix(out, (const float *const *)scores, (int)rows, dim, 0, dim,
-                  pages(ew_kvcache_v(r->f->cache, layer, head)), (int)page0, (int)page1);
+    k->attend_mix(out, (const float *const *)scores, (int)rows, dim, 0, dim, table,
+                  keys + page_numbers(a), (int)page0, (int)page1);
+}
+
+static uint64_t effort(const struct run *r, struct ew_rows block)
+{
+    return (uint64_t)block.count * (r->s->rows[block.row].position + block.count);
+}
+
+/* Cuts the rows that are left into blocks of one conversation, and sorts them: what sees most goes
+ * first, so that the threads end together. Thread 0, between barriers. */
+static void cut_attention(const struct run *r)
+{
+    struct ew_scratch *s = r->s;
+    uint32_t tokens = s->score_rows / (r->net->arch.heads / r->net->arch.kv_heads);
+    s->attended_count = 0;
+    for (uint32_t row = r->row0; row < r->row1;) {
+        struct ew_rows block = {row, 1};
+        const struct ew_row *first = &s->rows[row];
+        while (block.count < tokens && row + block.count < r->row1 &&
+               first[block.count].pages == first->pages &&
+               first[block.count].position == first->position + block.count)
+            block.count++;
+        row += block.count;
+        uint32_t at = s->attended_count++;
+        for (; at && effort(r, s->attended[at - 1]) < effort(r, block); at--)
+            s->attended[at] = s->attended[at - 1];
+        s->attended[at] = block;
+    }
 }
 
 static void attend_many(const struct run *r, const struct ew_layer *l, int thread)
 {
-    const struct ew_arch *a = &r->net->arch;
-    uint32_t group = a->heads / a->kv_heads;
-    uint32_t tokens = r->s->score_rows / group, count = rows_left(r);
-    uint32_t blocks = (count + tokens - 1) / tokens;
+    uint32_t heads = r->net->arch.kv_heads;
     int first;
-    while (take(r, (int)(blocks * a->kv_heads), &first)) {
-        /* Late tokens see most: they go first, so that the threads end together. */
-        uint32_t block = blocks - 1 - (uint32_t)first / a->kv_heads;
-        uint32_t row = r->row0 + block * tokens;
-        attend_block(r, l, thread, (uint32_t)first % a->kv_heads, row,
-                     smaller(tokens, r->row1 - row));
-    }
+    while (take(r, (int)(r->s->attended_count * heads), &first))
+        attend_block(r, l, thread, (uint32_t)first % heads,
+                     r->s->attended[(uint32_t)first / heads]);
 }
 
 /* One token: scores are shared out by pages, the mix by dimensions, so that even a single kv head
@@ -378,7 +407,8 @@ static void attend_one(const struct run *r, const struct ew_layer *l)
     const struct ew_kernels *k = &r->net->kernels;
     struct ew_scratch *s = r->s;
     struct ew_pool *pool = r->net->pool;
-    uint32_t group = a->heads / a->kv_heads, row = r->row0, position = r->f->position + row;
+    uint32_t group = a->heads / a->kv_heads, row = r->row0, position = s->rows[row].position;
+    const uint16_t *const *table = pages(s->rows[row].pages);
     uint32_t layer = (uint32_t)(l - r->net->weights.layers);
     uint32_t page0 = window_start(r, l, position) / EW_PAGE, page1 = position / EW_PAGE + 1;
     uint32_t shares = (2 * (uint32_t)ew_pool_threads(pool) + a->kv_heads - 1) / a->kv_heads;
@@ -395,7 +425,7 @@ static void attend_one(const struct run *r, const struct ew_layer *l)
     while (take(r, (int)(a->kv_heads * slices), &first)) {
         uint32_t head = (uint32_t)first / slices, from = page0 + (uint32_t)first % slices * step;
         k->attend_scores(scores + head * group, q + head * group, (int)group, (int)a->head_dim,
-                         pages(ew_kvcache_k(r->f->cache, layer, head)), (int)from,
+                         table, ew_kvcache_k(a, layer, head), (int)from,
                          (int)smaller(from + step, page1));
     }
     ew_pool_barrier(pool);
@@ -408,8 +438,8 @@ static void attend_one(const struct run *r, const struct ew_layer *l)
     while (take(r, (int)(a->kv_heads * slices), &first)) {
         uint32_t head = (uint32_t)first / slices, from = (uint32_t)first % slices * width;
         k->attend_mix(out + head * group, (const float *const *)scores + head * group, (int)group,
-                      (int)a->head_dim, (int)from, (int)smaller(from + width, a->head_dim),
-                      pages(ew_kvcache_v(r->f->cache, layer, head)), (int)page0, (int)page1);
+                      (int)a->head_dim, (int)from, (int)smaller(from + width, a->head_dim), table,
+                      ew_kvcache_k(a, layer, head) + page_numbers(a), (int)page0, (int)page1);
     }
 }
 
@@ -428,8 +458,10 @@ static void attention_half(struct run *r, const struct ew_layer *l, int thread)
     for_each_row(r, l, row_positions);
     ew_pool_barrier(pool);
     if (l == &r->net->weights.layers[r->net->arch.layers - 1]) {
-        if (thread == 0)
+        if (thread == 0) {
             r->row0 = r->f->first_logits;
+            cut_attention(r);
+        }
         ew_pool_barrier(pool);
     }
     if (rows_left(r) == 1)
@@ -467,42 +499,49 @@ static void feed_forward_half(struct run *r, const struct ew_layer *l, int threa
 }
 
 /* Thread 0, the caller's own, hands the logits of the current rows over. */
-static void hand_over(struct run *r, uint32_t row)
+static void hand_over(struct run *r)
 {
     const struct ew_forward *f = r->f;
-    for (uint32_t i = 0; i < rows_left(r) && !r->stop; i++) {
-        float *logits = r->s->logits + (size_t)i * r->s->vocab_width;
-        if (r->net->arch.final_softcap > 0.0f)
-            r->net->kernels.softcap(logits, r->net->arch.final_softcap, (int)r->net->arch.vocab);
-        if (f->each)
-            r->each_result = f->each(f->user, f->user_index + row + i, logits, r->net->arch.vocab);
+    r->stop = cancelled(r);
+    for (uint32_t i = 0; f->each && i < rows_left(r) && !r->stop; i++) {
+        const float *logits = r->s->logits + (size_t)i * r->s->vocab_width;
+        r->each_result = f->each(f->user, f->user_index + r->row0 + i, logits, r->net->arch.vocab);
         r->stop = r->each_result || cancelled(r);
     }
 }
 
-/* The vocabulary head, a few rows at a time. */
+static void cap_logits(const struct run *r)
+{
+    const struct ew_arch *a = &r->net->arch;
+    int row;
+    while (take(r, (int)rows_left(r), &row))
+        r->net->kernels.softcap(r->s->logits + (size_t)row * r->s->vocab_width, a->final_softcap,
+                                (int)a->vocab);
+}
+
+/* The vocabulary's logits, some rows at a time. */
 static void head_run(struct run *r, int thread)
 {
     struct ew_scratch *s = r->s;
     struct ew_pool *pool = r->net->pool;
-    const struct ew_forward *f = r->f;
-    uint32_t blocks = r->net->arch.dim / EW_BLOCK;
-    for (uint32_t row = f->first_logits; row < f->count && !r->stop; row += EW_LOGIT_ROWS) {
+    uint32_t first = r->f->first_logits, blocks = r->net->arch.dim / EW_BLOCK;
+    for (uint32_t row = first; row < r->count && !r->stop; row += s->logit_rows) {
         if (thread == 0) {
             r->row0 = row;
-            r->row1 = smaller(row + EW_LOGIT_ROWS, f->count);
+            r->row1 = smaller(row + s->logit_rows, r->count);
         }
         ew_pool_barrier(pool);
-        const struct ew_input normed = {s->blocks +
-                                            (size_t)(row - f->first_logits) / EW_GROUP * blocks,
+        const struct ew_input normed = {s->blocks + (size_t)(row - first) / EW_GROUP * blocks,
                                         from_row0(r, s->h, s->dim_width), s->dim_width};
         const struct product head = {&r->net->weights.head, s->logits, s->vocab_width};
         multiply(r, &head, 1, &normed);
         ew_pool_barrier(pool);
-        if (thread == 0) {
-            r->stop = cancelled(r);
-            hand_over(r, row);
+        if (r->net->arch.final_softcap > 0.0f) {
+            cap_logits(r);
+            ew_pool_barrier(pool);
         }
+        if (thread == 0)
+            hand_over(r);
         ew_pool_barrier(pool);
     }
 }
@@ -518,27 +557,46 @@ static void forward_share(void *arg, int thread, int threads)
         attention_half(r, &w->layers[i], thread);
         feed_forward_half(r, &w->layers[i], thread);
     }
-    if (!r->stop && r->f->first_logits < r->f->count)
+    if (!r->stop && r->f->first_logits < r->count)
         head_run(r, thread);
+}
+
+static uint32_t number_rows(const struct ew_forward *f)
+{
+    uint32_t rows = 0;
+    for (uint32_t i = 0; i < f->segment_count; i++) {
+        const struct ew_segment *s = &f->segments[i];
+        EW_ASSERT(s->count >= 1 && s->count <= f->scratch->chunk - rows);
+        EW_ASSERT(s->position + s->count <= f->scratch->ctx);
+        for (uint32_t t = 0; t < s->count; t++)
+            f->scratch->rows[rows++] = (struct ew_row){s->tokens[t], s->position + t, s->pages};
+    }
+    return rows;
 }
 
 int ew_forward_run(const struct ew_forward *forward, struct ew_err *err)
 {
-    EW_ASSERT(forward->count >= 1 && forward->count <= forward->scratch->chunk);
-    EW_ASSERT(forward->position + forward->count <= forward->scratch->ctx);
-    atomic_bool damaged = false;
-    struct run r = {.f = forward,
-                    .net = forward->net,
-                    .s = forward->scratch,
-                    .row1 = forward->count,
-                    .damaged = &damaged};
+    uint32_t rows = number_rows(forward);
+    EW_ASSERT(rows && forward->first_logits <= rows);
+    EW_ASSERT(forward->each || rows - forward->first_logits <= forward->scratch->logit_rows);
+    struct run r = {
+        .f = forward, .net = forward->net, .s = forward->scratch, .row1 = rows, .count = rows};
+    cut_attention(&r);
     ew_pool_run(forward->net->pool, forward_share, &r);
     if (r.each_result)
         return ew_fail(err, r.each_result, "stopped by its reader");
     if (r.stop || cancelled(&r))
         return ew_fail(err, EW_ECANCELED, "cancelled");
-    if (damaged)
-        return ew_fail(err, EW_EFORMAT,
-                       "the model computes no numbers (infinite or NaN): its weights are damaged");
+    return 0;
+}
+
+int ew_forward_check(const struct ew_scratch *scratch, uint32_t row, uint32_t count,
+                     struct ew_err *err)
+{
+    for (uint32_t i = row; i < row + count; i++)
+        if (scratch->damaged[i])
+            return ew_fail(err, EW_EFORMAT,
+                           "the model computes no numbers (infinite or NaN): its weights are "
+                           "damaged");
     return 0;
 }

@@ -1,9 +1,11 @@
 /* forward.h - tokens in, logits out: the whole transformer, readable in one sitting.
  *
- * A call computes a chunk of one session's tokens at the positions that follow its past, on all
- * threads of the pool. The work is a fixed list of phases with a barrier after each; inside a phase
+ * A call computes segments, each some tokens of one conversation at the positions that follow its
+ * past, on all threads of the pool. The rows of all segments are numbered through, so that weights
+ * are read once for all of them; only attention knows whose row it is. The work is a fixed list of phases with a barrier after each; inside a phase
  * the threads take items (rows of weights x tokens, or tokens, or heads) as they come. Each number
- * is computed by one thread in one order, so the result doesn't depend on threads or chunks. */
+ * is computed by one thread in one order, so the result doesn't depend on threads, chunks, or
+ * on who else is computed. */
 #ifndef EW_FORWARD_H
 #define EW_FORWARD_H
 
@@ -13,7 +15,7 @@
 #include "engine/pool.h"
 #include "model/weights.h"
 
-/* Rows of logits made at a time where many are wanted; a multiple of EW_GROUP. */
+/* Rows of logits made at a time where a session wants many. */
 enum { EW_LOGIT_ROWS = 8 };
 
 /* What all sessions of a model share. */
@@ -24,9 +26,28 @@ struct ew_network {
     struct ew_pool *pool;
 };
 
-/* Buffers of one session, sized once for its longest chunk and context. */
+/* Some tokens of one conversation. */
+struct ew_segment {
+    const int32_t *tokens;    /* borrowed; ids checked by the caller */
+    uint32_t count, position; /* tokens now, and before them */
+    uint16_t *const *pages;   /* of all its positions; those of `count` are written */
+};
+
+struct ew_row {
+    int32_t token;
+    uint32_t position;
+    uint16_t *const *pages;
+};
+
+/* Rows of one segment whose attention is computed at once. */
+struct ew_rows {
+    uint32_t row, count;
+};
+
+/* Buffers of one session or batch, sized once for its longest chunk and context. */
 struct ew_scratch {
-    uint32_t chunk, ctx; /* most tokens of one call, most positions */
+    uint32_t chunk, ctx; /* most rows of one call, most positions */
+    uint32_t logit_rows; /* a multiple of EW_GROUP */
     uint32_t q_width, kv_width, ffn_width, dim_width, vocab_width; /* padded to a tile */
     uint32_t block_width;             /* xblocks of one group of tokens */
     uint32_t score_rows, score_width; /* of one thread's part of `scores` */
@@ -39,30 +60,43 @@ struct ew_scratch {
     float *gate, *up;         /* [chunk][ffn_width], in the memory of q, k, v and mix */
     float *rope;              /* [chunk][2 kinds][2: cos, sin][rope_dims / 2] */
     float *scores;            /* [threads][score_rows][score_width]; decoding: [heads][..] */
-    float *logits;            /* [EW_LOGIT_ROWS][vocab_width]; decoding uses the first row */
+    float *logits;            /* [logit_rows][vocab_width] */
     struct ew_xblock *blocks; /* [ceil(chunk / 4)][block_width] */
+    struct ew_row *rows;      /* [chunk] */
+    struct ew_rows *attended; /* [chunk]: the items of attention, largest first */
+    uint32_t attended_count;
+    uint8_t *damaged; /* [chunk]: rows that met what isn't a number */
 };
 
-uint64_t ew_scratch_bytes(const struct ew_arch *arch, int threads, uint32_t chunk, uint32_t ctx);
-int ew_scratch_init(struct ew_scratch *scratch, const struct ew_arch *arch, int threads,
-                    uint32_t chunk, uint32_t ctx, struct ew_err *err);
+/* What a scratch is sized for. */
+struct ew_scratch_size {
+    int threads;
+    uint32_t chunk, ctx;
+    uint32_t logits; /* rows of logits made at a time; rounded up to a multiple of EW_GROUP */
+};
+
+uint64_t ew_scratch_bytes(const struct ew_arch *arch, const struct ew_scratch_size *size);
+int ew_scratch_init(struct ew_scratch *scratch, const struct ew_arch *arch,
+                    const struct ew_scratch_size *size, struct ew_err *err);
 void ew_scratch_fini(struct ew_scratch *scratch);
 
 struct ew_forward {
     const struct ew_network *net;
     struct ew_scratch *scratch;
-    struct ew_kvcache *cache;
-    const int32_t *tokens;    /* borrowed; ids checked by the caller */
-    uint32_t count, position; /* tokens now, and before them */
-    uint32_t first_logits;    /* rows from here on get logits; count: none do */
-    ew_logits_fn *each;       /* called for each such row, on the caller's thread */
+    const struct ew_segment *segments; /* borrowed */
+    uint32_t segment_count;
+    uint32_t first_logits; /* rows from here on get logits; the number of rows: none do */
+    ew_logits_fn *each;    /* called for each such row, on the caller's thread */
     void *user;
     size_t user_index; /* added to the row's index for `each` */
     atomic_bool *cancel;
 };
 
-/* With first_logits = count - 1 and no `each`, leaves the last row's logits in scratch->logits.
+/* Without `each`, leaves the logits in scratch->logits, which must have room for them.
  * EW_ECANCELED: the past is as it was. */
 int ew_forward_run(const struct ew_forward *forward, struct ew_err *err);
+/* EW_EFORMAT when one of those rows of the last call came out as no numbers. */
+int ew_forward_check(const struct ew_scratch *scratch, uint32_t row, uint32_t count,
+                     struct ew_err *err);
 
 #endif

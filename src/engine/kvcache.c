@@ -4,46 +4,43 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "kernels/kernels.h"
-
-static uint32_t pages_of(uint32_t ctx)
+uint64_t ew_kvcache_page_bytes(const struct ew_arch *arch)
 {
-    return (ctx + EW_PAGE - 1) / EW_PAGE;
-}
-
-uint64_t ew_kvcache_bytes(const struct ew_arch *arch, uint32_t ctx)
-{
-    return (uint64_t)arch->layers * arch->kv_heads * pages_of(ctx) * EW_PAGE * arch->head_dim * 2 *
+    return (uint64_t)arch->layers * arch->kv_heads * EW_PAGE * arch->head_dim * 2 *
            sizeof(uint16_t);
 }
 
-int ew_kvcache_init(struct ew_kvcache *cache, const struct ew_arch *arch, uint32_t ctx,
-                    struct ew_err *err)
+uint32_t ew_kvcache_pages(uint32_t positions)
 {
-    *cache = (struct ew_kvcache){.layers = arch->layers,
-                                 .heads = arch->kv_heads,
-                                 .dim = arch->head_dim,
-                                 .pages = pages_of(ctx),
-                                 .bytes = ew_kvcache_bytes(arch, ctx)};
-    size_t count = (size_t)cache->layers * cache->heads * cache->pages;
-    size_t half = (size_t)EW_PAGE * cache->dim; /* numbers of K, and of V, in a page */
-    cache->k = malloc(count * sizeof *cache->k);
-    cache->v = malloc(count * sizeof *cache->v);
+    return (positions + EW_PAGE - 1) / EW_PAGE;
+}
+
+uint64_t ew_kvcache_bytes(const struct ew_arch *arch, uint32_t positions)
+{
+    return ew_kvcache_pages(positions) * ew_kvcache_page_bytes(arch);
+}
+
+int ew_kvcache_init(struct ew_kvcache *cache, const struct ew_arch *arch, uint32_t pages,
+                    enum ew_kvcache_use use, struct ew_err *err)
+{
+    *cache = (struct ew_kvcache){.pages = pages, .page_bytes = ew_kvcache_page_bytes(arch)};
+    cache->bytes = cache->page_bytes * pages;
+    cache->page = malloc(pages * sizeof *cache->page);
     void *memory = mmap(NULL, cache->bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory != MAP_FAILED)
         cache->memory = memory;
-    if (!cache->k || !cache->v || !cache->memory) {
+    if (!cache->page || !cache->memory) {
         uint64_t bytes = cache->bytes;
         ew_kvcache_fini(cache);
         return ew_fail(err, EW_ENOMEM,
                        "no memory for %llu MB of attention state: use --ctx below %u",
-                       (unsigned long long)(bytes >> 20), ctx);
+                       (unsigned long long)(bytes >> 20), pages * EW_PAGE);
     }
-    for (size_t i = 0; i < count; i++) {
-        cache->k[i] = cache->memory + 2 * i * half;
-        cache->v[i] = cache->k[i] + half;
-    }
+    if (use == EW_KVCACHE_ALL)
+        madvise(memory, cache->bytes, MADV_HUGEPAGE); /* where it can't be had, we live without */
+    for (uint32_t i = 0; i < pages; i++)
+        cache->page[i] = (uint16_t *)memory + i * (cache->page_bytes / sizeof(uint16_t));
     return 0;
 }
 
@@ -51,7 +48,6 @@ void ew_kvcache_fini(struct ew_kvcache *cache)
 {
     if (cache->memory)
         munmap(cache->memory, cache->bytes);
-    free(cache->k);
-    free(cache->v);
+    free(cache->page);
     *cache = (struct ew_kvcache){0};
 }

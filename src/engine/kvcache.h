@@ -1,35 +1,38 @@
-/* kvcache.h - the keys and values of a session's past, in pages of EW_PAGE positions.
+/* kvcache.h - keys and values in pages of EW_PAGE positions.
  *
- * A page holds K and V of one layer and one kv head; kernels.h says how. The memory is reserved
- * whole and touched page by page, so a short conversation costs what it uses. Pages are zero until
- * written, hence always finite: masked positions may be multiplied by zero. */
+ * A page is one block of memory that holds the K and the V page of every layer and kv head
+ * (kernels.h says how), so that a list of pages is all that one conversation's past is, and a page
+ * is what conversations share. The memory is reserved whole and touched page by page, so a short
+ * conversation costs what it uses. Pages are zero until written and finite always (stores
+ * saturate): masked positions may be multiplied by zero. */
 #ifndef EW_KVCACHE_H
 #define EW_KVCACHE_H
 
 #include "base/err.h"
+#include "kernels/kernels.h"
 #include "model/arch.h"
 
 struct ew_kvcache {
-    uint32_t layers, heads, dim, pages; /* pages: of each layer and head */
-    uint64_t bytes;
-    uint16_t *memory;
-    uint16_t **k, **v; /* [layer][head][page] */
+    uint32_t pages;
+    uint64_t page_bytes, bytes;
+    uint16_t **page; /* [pages]: where each lies */
+    void *memory;
 };
 
-uint64_t ew_kvcache_bytes(const struct ew_arch *arch, uint32_t ctx);
-int ew_kvcache_init(struct ew_kvcache *cache, const struct ew_arch *arch, uint32_t ctx,
-                    struct ew_err *err);
+/* Whether memory comes in huge pages: faster where all of it will be used, dear where little is. */
+enum ew_kvcache_use { EW_KVCACHE_LITTLE, EW_KVCACHE_ALL };
+
+uint64_t ew_kvcache_page_bytes(const struct ew_arch *arch);
+uint32_t ew_kvcache_pages(uint32_t positions); /* pages that so many positions take */
+uint64_t ew_kvcache_bytes(const struct ew_arch *arch, uint32_t positions);
+int ew_kvcache_init(struct ew_kvcache *cache, const struct ew_arch *arch, uint32_t pages,
+                    enum ew_kvcache_use use, struct ew_err *err);
 void ew_kvcache_fini(struct ew_kvcache *cache);
 
-static inline uint16_t *const *ew_kvcache_k(const struct ew_kvcache *cache, uint32_t layer,
-                                            uint32_t head)
+/* Where the K page of a layer and kv head starts in a page, in numbers; the V page follows it. */
+static inline size_t ew_kvcache_k(const struct ew_arch *arch, uint32_t layer, uint32_t head)
 {
-    return cache->k + ((size_t)layer * cache->heads + head) * cache->pages;
-}
-static inline uint16_t *const *ew_kvcache_v(const struct ew_kvcache *cache, uint32_t layer,
-                                            uint32_t head)
-{
-    return cache->v + ((size_t)layer * cache->heads + head) * cache->pages;
+    return ((size_t)layer * arch->kv_heads + head) * 2 * EW_PAGE * arch->head_dim;
 }
 
 #endif

@@ -11,10 +11,11 @@ enum { CTX_STEP = 256 };
 void ew_plan_make(struct ew_plan *plan, const struct ew_arch *arch, uint64_t weight_bytes,
                   uint64_t vocabulary_bytes, int threads, uint32_t chunk, uint32_t ctx)
 {
+    const struct ew_scratch_size size = {threads, chunk, ctx, EW_LOGIT_ROWS};
     *plan = (struct ew_plan){
         .weight_bytes = weight_bytes,
         .kv_bytes = ew_kvcache_bytes(arch, ctx),
-        .scratch_bytes = ew_scratch_bytes(arch, threads, chunk, ctx),
+        .scratch_bytes = ew_scratch_bytes(arch, &size),
         .vocabulary_bytes = vocabulary_bytes,
     };
     plan->total_bytes =

@@ -49,10 +49,12 @@ int ew_session_open(struct ew_session **gives, struct ew_model *model,
     s->ctx = ctx;
     s->tokens = malloc(ctx * sizeof *s->tokens);
     int failed = s->tokens ? 0 : ew_fail(err, EW_ENOMEM, "no memory for %u tokens", ctx);
+    struct ew_scratch_size size = {ew_pool_threads(model->net.pool), chunk, ctx, EW_LOGIT_ROWS};
     struct ew_sampling greedy = ew_sampling_default();
-    if (failed || (failed = ew_kvcache_init(&s->cache, arch, ctx, err)) ||
-        (failed = ew_scratch_init(&s->scratch, arch, ew_pool_threads(model->net.pool), chunk, ctx,
-                                  err)) ||
+    if (failed ||
+        (failed =
+             ew_kvcache_init(&s->cache, arch, ew_kvcache_pages(ctx), EW_KVCACHE_LITTLE, err)) ||
+        (failed = ew_scratch_init(&s->scratch, arch, &size, err)) ||
         (failed = ew_sampler_open(&s->sampler, arch->vocab, err)) ||
         (failed = ew_sampler_set(s->sampler, &greedy, err))) {
         ew_session_close(&s);
@@ -91,28 +93,34 @@ static int compute(struct ew_session *s, uint32_t end, uint32_t first, ew_logits
     pthread_mutex_lock(&s->model->computing);
     while (s->computed < end && !failed) {
         uint32_t left = end - s->computed;
-        struct ew_forward f = {
-            .net = &s->model->net,
-            .scratch = &s->scratch,
-            .cache = &s->cache,
+        const struct ew_segment part = {
             .tokens = s->tokens + s->computed,
             .count = left < s->scratch.chunk ? left : s->scratch.chunk,
             .position = s->computed,
+            .pages = s->cache.page,
+        };
+        struct ew_forward f = {
+            .net = &s->model->net,
+            .scratch = &s->scratch,
+            .segments = &part,
+            .segment_count = 1,
             .each = each,
             .user = user,
             .cancel = &s->cancel,
         };
         uint32_t last = end - 1 - s->computed;
-        f.first_logits = last < f.count ? last : f.count;
+        f.first_logits = last < part.count ? last : part.count;
         if (each) {
-            f.first_logits = first <= s->computed            ? 0
-                             : first < s->computed + f.count ? first - s->computed
-                                                             : f.count;
+            f.first_logits = first <= s->computed               ? 0
+                             : first < s->computed + part.count ? first - s->computed
+                                                                : part.count;
             f.user_index = s->computed - user_base;
         }
         failed = ew_forward_run(&f, err);
         if (!failed)
-            s->computed += f.count;
+            failed = ew_forward_check(&s->scratch, 0, part.count, err);
+        if (!failed)
+            s->computed += part.count;
         else if (failed == EW_EFORMAT)
             ew_fail_in(err, failed, "%s", ew_gguf_path(s->model->gguf));
     }

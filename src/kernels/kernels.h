@@ -84,14 +84,15 @@ struct ew_kernels {
     void (*rope_halves)(float *x, const float *cos, const float *sin, int half);
 
     /* One position of one head into its pages, as half floats, saturated to +-65504.
-     * K page: [EW_PAGE / 16][dim][16 positions]; V page: [EW_PAGE][dim]. index: 0..EW_PAGE-1. */
+     * K page: [EW_PAGE / 16][dim][16 positions]; V page: [EW_PAGE][dim]. index: 0..EW_PAGE-1.
+     * One block of memory holds a page of each layer and head: where it starts is `offset`. */
     void (*store_k)(uint16_t *page, const float *k, int dim, int index);
     void (*store_v)(uint16_t *page, const float *v, int dim, int index);
 
     /* s[i][p] = q[i] . K[p] for p in pages [page0, page1), rows i in [0, rows); fused, ascending
      * in dim. s[i] counts positions from page 0. dim % 8 == 0, dim <= 512. */
     void (*attend_scores)(float *const *s, const float *const *q, int rows, int dim,
-                          const uint16_t *const *k_pages, int page0, int page1);
+                          const uint16_t *const *pages, size_t offset, int page0, int page1);
     /* s[p] = exp(scale * s[p] - max) / sum for p in [lo, hi), 0 elsewhere in [0, end), end a
      * multiple of EW_PAGE. softcap > 0: scale * s goes through cap * tanh(. / cap) first. The sum
      * runs in 16 lanes (p % 16), then as a tree. lo < hi, scale > 0. */
@@ -99,7 +100,7 @@ struct ew_kernels {
     /* out[i][d] = sum over positions of s[i][p] * V[p][d], d in [d0, d1) (multiples of 8), pages
      * [page0, page1), fused, in ascending p. */
     void (*attend_mix)(float *const *out, const float *const *s, int rows, int dim, int d0, int d1,
-                       const uint16_t *const *v_pages, int page0, int page1);
+                       const uint16_t *const *pages, size_t offset, int page0, int page1);
 };
 
 enum ew_isa ew_isa_detect(void);

@@ -39,10 +39,10 @@ void ew_rope_halves_c(float *x, const float *cosines, const float *sines, int ha
 void ew_store_k_c(uint16_t *page, const float *k, int dim, int index);
 void ew_store_v_c(uint16_t *page, const float *v, int dim, int index);
 void ew_attend_scores_c(float *const *s, const float *const *q, int rows, int dim,
-                        const uint16_t *const *k_pages, int page0, int page1);
+                        const uint16_t *const *pages, size_t offset, int page0, int page1);
 void ew_softmax_c(float *s, int lo, int hi, int end, float scale, float softcap);
 void ew_attend_mix_c(float *const *out, const float *const *s, int rows, int dim, int d0, int d1,
-                     const uint16_t *const *v_pages, int page0, int page1);
+                     const uint16_t *const *pages, size_t offset, int page0, int page1);
 
 /* Constants of ref_math.c that the vector forms repeat; where they come from is said there. */
 #define EW_EXP_LOG2E  1.44269504f

@@ -33,13 +33,13 @@ static void score_tile(float *s, const float *q, int dim, const uint16_t *tile)
 }
 
 void ew_attend_scores_c(float *const *s, const float *const *q, int rows, int dim,
-                        const uint16_t *const *k_pages, int page0, int page1)
+                        const uint16_t *const *pages, size_t offset, int page0, int page1)
 {
     for (int page = page0; page < page1; page++)
         for (int p = 0; p < EW_PAGE; p += EW_KV_TILE)
             for (int i = 0; i < rows; i++)
                 score_tile(s[i] + (size_t)page * EW_PAGE + p, q[i], dim,
-                           k_pages[page] + (size_t)p * dim);
+                           pages[page] + offset + (size_t)p * dim);
 }
 
 void ew_softmax_c(float *s, int lo, int hi, int end, float scale, float softcap)
@@ -69,12 +69,12 @@ void ew_softmax_c(float *s, int lo, int hi, int end, float scale, float softcap)
 }
 
 void ew_attend_mix_c(float *const *out, const float *const *s, int rows, int dim, int d0, int d1,
-                     const uint16_t *const *v_pages, int page0, int page1)
+                     const uint16_t *const *pages, size_t offset, int page0, int page1)
 {
     for (int i = 0; i < rows; i++) {
         memset(out[i] + d0, 0, (size_t)(d1 - d0) * sizeof(float));
         for (int p = page0 * EW_PAGE; p < page1 * EW_PAGE; p++) {
-            const uint16_t *v = v_pages[p / EW_PAGE] + (size_t)(p % EW_PAGE) * dim;
+            const uint16_t *v = pages[p / EW_PAGE] + offset + (size_t)(p % EW_PAGE) * dim;
             for (int d = d0; d < d1; d++)
                 out[i][d] = fmaf(s[i][p], ew_half_to_float(v[d]), out[i][d]);
         }

@@ -51,6 +51,7 @@ static void check_store(struct kc *kc, int v)
 
 struct problem {
     int rows, dim;
+    size_t offset; /* where the pages start in their blocks */
     const uint16_t *pages[BENCH_PAGES];
     float *flat[ROWS * 2]; /* rows of numbers, each against its own guard page */
     float *row[ROWS * 2];
@@ -59,7 +60,7 @@ struct problem {
 static void make_pages(struct kc *kc, struct problem *p, int count)
 {
     for (int i = 0; i < count; i++) {
-        size_t n = (size_t)p->dim * EW_PAGE;
+        size_t n = p->offset + (size_t)p->dim * EW_PAGE;
         uint16_t *page = kc_input(n * sizeof(uint16_t));
         for (size_t j = 0; j < n; j++) /* any finite half, mostly of ordinary size */
             page[j] = kc_below(kc, 50) ? ew_half_from_float(kc_uniform(kc, 2))
@@ -73,8 +74,8 @@ static void score_truth(struct kc *kc, const struct problem *p, float *const *s,
 {
     for (int i = 0; i < p->rows; i++)
         for (int at = page0 * EW_PAGE; at < page1 * EW_PAGE; at++) {
-            const uint16_t *tile =
-                p->pages[at / EW_PAGE] + (size_t)(at % EW_PAGE / 16) * 16 * p->dim + at % 16;
+            const uint16_t *tile = p->pages[at / EW_PAGE] + p->offset +
+                                   (size_t)(at % EW_PAGE / 16) * 16 * p->dim + at % 16;
             double sum = 0, size = 0;
             for (int d = 0; d < p->dim; d++) {
                 double term = (double)q[i][d] * (double)ew_half_to_float(tile[d * 16]);
@@ -102,8 +103,8 @@ static void check_scores_once(struct kc *kc, struct problem *p)
         a[i] = kc_output(bytes);
         b[i] = kc_output(bytes);
     }
-    kc->ref->attend_scores(a, q, p->rows, p->dim, p->pages, page0, page1);
-    kc->got->attend_scores(b, q, p->rows, p->dim, p->pages, page0, page1);
+    kc->ref->attend_scores(a, q, p->rows, p->dim, p->pages, p->offset, page0, page1);
+    kc->got->attend_scores(b, q, p->rows, p->dim, p->pages, p->offset, page0, page1);
     for (int i = 0; i < p->rows; i++)
         kc_same(kc, a[i], b[i], bytes, what);
     if (kc->isa == EW_ISA_SCALAR)
@@ -116,7 +117,8 @@ static void check_scores(struct kc *kc, int arg)
     (void)arg;
     for (int rows = 1; rows <= ROWS; rows++)
         for (int i = 0; i < 3; i++) {
-            struct problem p = {.rows = rows, .dim = 8 * (1 + kc_below(kc, 16))};
+            struct problem p = {
+                .rows = rows, .dim = 8 * (1 + kc_below(kc, 16)), .offset = (size_t)i * 24};
             check_scores_once(kc, &p);
         }
     struct problem wide = {.rows = 5, .dim = 512};
@@ -129,7 +131,7 @@ static void mix_truth(struct kc *kc, const struct problem *p, float *const *out,
     for (int i = 0; i < p->rows; i++) {
         double sum = 0, size = 0;
         for (int at = page0 * EW_PAGE; at < page1 * EW_PAGE; at++) {
-            uint16_t v = p->pages[at / EW_PAGE][(size_t)(at % EW_PAGE) * p->dim + d];
+            uint16_t v = p->pages[at / EW_PAGE][p->offset + (size_t)(at % EW_PAGE) * p->dim + d];
             double term = (double)s[i][at] * (double)ew_half_to_float(v);
             sum += term;
             size += fabs(term);
@@ -158,8 +160,8 @@ static void check_mix_once(struct kc *kc, struct problem *p)
         a[i] = kc_output(bytes);
         b[i] = kc_output(bytes);
     }
-    kc->ref->attend_mix(a, s, p->rows, p->dim, d0, d1, p->pages, page0, page1);
-    kc->got->attend_mix(b, s, p->rows, p->dim, d0, d1, p->pages, page0, page1);
+    kc->ref->attend_mix(a, s, p->rows, p->dim, d0, d1, p->pages, p->offset, page0, page1);
+    kc->got->attend_mix(b, s, p->rows, p->dim, d0, d1, p->pages, p->offset, page0, page1);
     for (int i = 0; i < p->rows; i++)
         kc_same(kc, a[i], b[i], bytes, what);
     for (int d = d0; kc->isa == EW_ISA_SCALAR && d < d1; d++)
@@ -172,7 +174,8 @@ static void check_mix(struct kc *kc, int arg)
     (void)arg;
     for (int rows = 1; rows <= ROWS; rows++)
         for (int i = 0; i < 8; i++) {
-            struct problem p = {.rows = rows, .dim = 8 * (1 + kc_below(kc, 24))};
+            struct problem p = {
+                .rows = rows, .dim = 8 * (1 + kc_below(kc, 24)), .offset = (size_t)i * 8};
             check_mix_once(kc, &p);
         }
     struct problem wide = {.rows = 5, .dim = 512};
@@ -239,14 +242,14 @@ static void run_scores(void *arg)
 {
     struct bench *b = arg;
     b->kernels->attend_scores(b->s, (const float *const *)b->x, b->p.rows, b->p.dim, b->p.pages, 0,
-                              BENCH_PAGES);
+                              0, BENCH_PAGES);
 }
 
 static void run_mix(void *arg)
 {
     struct bench *b = arg;
     b->kernels->attend_mix(b->x, (const float *const *)b->s, b->p.rows, b->p.dim, 0, b->p.dim,
-                           b->p.pages, 0, BENCH_PAGES);
+                           b->p.pages, 0, 0, BENCH_PAGES);
 }
 
 static void run_softmax(void *arg)

@@ -95,13 +95,13 @@ static int block_rows(int rows)
 }
 
 static void attend_scores(float *const *s, const float *const *q, int rows, int dim,
-                          const uint16_t *const *k_pages, int page0, int page1)
+                          const uint16_t *const *pages, size_t offset, int page0, int page1)
 {
     for (int page = page0; page < page1; page++)
         for (int p = 0; p < EW_PAGE; p += EW_KV_TILE)
             for (int i = 0, n; i < rows; i += n) {
                 n = block_rows(rows - i);
-                score_rows(s + i, q + i, n, dim, k_pages[page] + (size_t)p * dim,
+                score_rows(s + i, q + i, n, dim, pages[page] + offset + (size_t)p * dim,
                            page * EW_PAGE + p);
             }
 }
@@ -161,6 +161,7 @@ struct mix {
     float *const *out;
     const float *const *s;
     const uint16_t *const *pages;
+    size_t offset;
     int dim, page0, page1;
 };
 
@@ -179,7 +180,7 @@ static inline __attribute__((always_inline)) void mix_block(const struct mix *mi
             acc[i][j] = _mm256_setzero_ps();
     }
     for (int page = mix->page0; page < mix->page1; page++) {
-        const uint16_t *from = mix->pages[page] + d;
+        const uint16_t *from = mix->pages[page] + mix->offset + d;
         for (int p = 0; p < EW_PAGE; p++, from += mix->dim) {
 #pragma GCC unroll 4
             for (int j = 0; j < vectors; j++)
@@ -242,10 +243,10 @@ static void mix_rows(const struct mix *mix, int rows, int d0, int d1)
 }
 
 static void attend_mix(float *const *out, const float *const *s, int rows, int dim, int d0, int d1,
-                       const uint16_t *const *v_pages, int page0, int page1)
+                       const uint16_t *const *pages, size_t offset, int page0, int page1)
 {
     for (int i = 0, n; i < rows; i += n) {
-        const struct mix mix = {out + i, s + i, v_pages, dim, page0, page1};
+        const struct mix mix = {out + i, s + i, pages, offset, dim, page0, page1};
         n = block_rows(rows - i);
         mix_rows(&mix, n, d0, d1);
     }
