@@ -10,7 +10,8 @@
  * same.
  *
  * Weights come from the softmax kernel, which gives the same bits on every instruction set, and
- * sums run in double in a fixed order: no libm, the same choice on every machine. Logits that are
+ * sums run in double in a fixed order: no libm, the same choice on every machine (logprobs, which
+ * decide nothing, take one logarithm from it). Logits that are
  * NaN or -infinity are never chosen; where there's nothing else, token 0 is, and a +infinity wins
  * outright. */
 #include "engine/sampler.h"
@@ -44,14 +45,18 @@ struct candidate {
 
 struct ew_sampler {
     uint32_t vocab;
-    int runs;
     struct ew_sampling how; /* how.bias points to bias below */
     struct ew_bias bias[BIASES_MAX];
     struct ew_rng draws, pivots; /* pivots: any input takes linear time, expected */
-    float *adjusted;             /* [vocab, padded] logits after bias and penalties; then weights */
-    uint32_t *seen;              /* [vocab] occurrences; all 0 between calls */
-    float *maxima;               /* [runs] */
-    struct candidate *pool;      /* [vocab] */
+};
+
+struct ew_sampler_desk {
+    uint32_t vocab;
+    int runs;
+    float *adjusted;        /* [vocab, padded] logits after bias and penalties; then weights */
+    uint32_t *seen;         /* [vocab] occurrences; all 0 between calls */
+    float *maxima;          /* [runs] */
+    struct candidate *pool; /* [vocab] */
     void (*softmax)(float *s, int lo, int hi, int end, float scale, float softcap);
 };
 
@@ -61,27 +66,23 @@ static int padded(int n)
     return (n + EW_PAGE - 1) / EW_PAGE * EW_PAGE;
 }
 
+static int check_vocab(uint32_t vocab, struct ew_err *err)
+{
+    if (vocab == 0 || vocab > INT32_MAX - RUN)
+        return ew_fail(err, EW_EINVAL, "vocabulary of %u tokens can't be sampled", vocab);
+    return 0;
+}
+
 int ew_sampler_open(struct ew_sampler **gives, uint32_t vocab, struct ew_err *err)
 {
     *gives = NULL;
-    if (vocab == 0 || vocab > INT32_MAX - RUN)
-        return ew_fail(err, EW_EINVAL, "vocabulary of %u tokens can't be sampled", vocab);
+    int failed = check_vocab(vocab, err);
+    if (failed)
+        return failed;
     struct ew_sampler *s = calloc(1, sizeof *s);
     if (!s)
         return ew_fail(err, EW_ENOMEM, "no memory for a sampler");
     s->vocab = vocab;
-    s->runs = (int)((vocab + RUN - 1) / RUN);
-    s->adjusted = malloc((size_t)padded((int)vocab) * sizeof *s->adjusted);
-    s->seen = calloc(vocab, sizeof *s->seen);
-    s->maxima = malloc((size_t)s->runs * sizeof *s->maxima);
-    s->pool = malloc(vocab * sizeof *s->pool);
-    if (!s->adjusted || !s->seen || !s->maxima || !s->pool) {
-        ew_sampler_close(&s);
-        return ew_fail(err, EW_ENOMEM, "no memory to sample from %u tokens", vocab);
-    }
-    struct ew_kernels kernels;
-    ew_kernels_select(&kernels, EW_ISA_COUNT - 1);
-    s->softmax = kernels.softmax;
     s->how = (struct ew_sampling){.top_p = 1, .repeat_penalty = 1};
     ew_rng_init(&s->draws, 0);
     ew_rng_init(&s->pivots, 0);
@@ -91,15 +92,52 @@ int ew_sampler_open(struct ew_sampler **gives, uint32_t vocab, struct ew_err *er
 
 void ew_sampler_close(struct ew_sampler **sampler)
 {
-    struct ew_sampler *s = *sampler;
-    if (!s)
-        return;
-    free(s->adjusted);
-    free(s->seen);
-    free(s->maxima);
-    free(s->pool);
-    free(s);
+    free(*sampler);
     *sampler = NULL;
+}
+
+uint64_t ew_sampler_desk_bytes(uint32_t vocab)
+{
+    uint64_t each = sizeof(float) + sizeof(uint32_t) + sizeof(struct candidate);
+    return sizeof(struct ew_sampler_desk) + vocab * each + vocab / RUN * sizeof(float);
+}
+
+int ew_sampler_desk_open(struct ew_sampler_desk **gives, uint32_t vocab,
+                         const struct ew_kernels *kernels, struct ew_err *err)
+{
+    *gives = NULL;
+    int failed = check_vocab(vocab, err);
+    if (failed)
+        return failed;
+    struct ew_sampler_desk *d = calloc(1, sizeof *d);
+    if (!d)
+        return ew_fail(err, EW_ENOMEM, "no memory to sample");
+    d->vocab = vocab;
+    d->runs = (int)((vocab + RUN - 1) / RUN);
+    d->adjusted = malloc((size_t)padded((int)vocab) * sizeof *d->adjusted);
+    d->seen = calloc(vocab, sizeof *d->seen);
+    d->maxima = malloc((size_t)d->runs * sizeof *d->maxima);
+    d->pool = malloc(vocab * sizeof *d->pool);
+    d->softmax = kernels->softmax;
+    if (!d->adjusted || !d->seen || !d->maxima || !d->pool) {
+        ew_sampler_desk_close(&d);
+        return ew_fail(err, EW_ENOMEM, "no memory to sample from %u tokens", vocab);
+    }
+    *gives = d;
+    return 0;
+}
+
+void ew_sampler_desk_close(struct ew_sampler_desk **desk)
+{
+    struct ew_sampler_desk *d = *desk;
+    if (!d)
+        return;
+    free(d->adjusted);
+    free(d->seen);
+    free(d->maxima);
+    free(d->pool);
+    free(d);
+    *desk = NULL;
 }
 
 /* ---- settings ---- */
@@ -177,7 +215,8 @@ static float penalised(float value, uint32_t seen, const struct ew_sampling *how
     return value - (float)seen * how->frequency_penalty - how->presence_penalty;
 }
 
-static void penalise(struct ew_sampler *s, const int32_t *history, size_t count)
+static void penalise(const struct ew_sampler *s, struct ew_sampler_desk *d, const int32_t *history,
+                     size_t count)
 {
     size_t last = s->how.penalty_last < 0 ? count : (size_t)s->how.penalty_last;
     if (last < count) {
@@ -185,29 +224,39 @@ static void penalise(struct ew_sampler *s, const int32_t *history, size_t count)
         count = last;
     }
     for (size_t i = 0; i < count; i++)
-        if ((uint32_t)history[i] < s->vocab)
-            s->seen[history[i]]++;
+        if ((uint32_t)history[i] < d->vocab)
+            d->seen[history[i]]++;
     for (size_t i = 0; i < count; i++) {
-        if ((uint32_t)history[i] >= s->vocab || s->seen[history[i]] == 0)
+        if ((uint32_t)history[i] >= d->vocab || d->seen[history[i]] == 0)
             continue;
-        float *value = &s->adjusted[history[i]];
-        *value = penalised(*value, s->seen[history[i]], &s->how);
-        s->seen[history[i]] = 0;
+        float *value = &d->adjusted[history[i]];
+        *value = penalised(*value, d->seen[history[i]], &s->how);
+        d->seen[history[i]] = 0;
     }
 }
 
-static const float *adjust(struct ew_sampler *s, const float *logits, const int32_t *history,
+static void allow_only(struct ew_sampler_desk *d, const uint32_t *allowed)
+{
+    for (uint32_t i = 0; i < d->vocab; i++)
+        if (!(allowed[i / 32] >> i % 32 & 1))
+            d->adjusted[i] = -INFINITY;
+}
+
+static const float *adjust(const struct ew_sampler *s, struct ew_sampler_desk *d,
+                           const float *logits, const uint32_t *allowed, const int32_t *history,
                            size_t count)
 {
     bool penalty = count > 0 && penalises(&s->how);
-    if (s->how.bias_count == 0 && !penalty)
+    if (s->how.bias_count == 0 && !penalty && !allowed)
         return logits;
-    memcpy(s->adjusted, logits, s->vocab * sizeof *logits);
+    memcpy(d->adjusted, logits, d->vocab * sizeof *logits);
+    if (allowed)
+        allow_only(d, allowed);
     for (size_t i = 0; i < s->how.bias_count; i++)
-        s->adjusted[s->bias[i].token] += s->bias[i].add;
+        d->adjusted[s->bias[i].token] += s->bias[i].add;
     if (penalty)
-        penalise(s, history, count);
-    return s->adjusted;
+        penalise(s, d, history, count);
+    return d->adjusted;
 }
 
 /* ---- the greatest ---- */
@@ -236,24 +285,24 @@ static float tail_max(const float *v, uint32_t n)
 }
 
 /* Fills the maxima; returns the first run that holds the greatest. */
-static int find_maxima(struct ew_sampler *s, const float *v)
+static int find_maxima(struct ew_sampler_desk *d, const float *v)
 {
-    int best = 0, whole = (int)(s->vocab / RUN);
+    int best = 0, whole = (int)(d->vocab / RUN);
     for (int r = 0; r < whole; r++)
-        s->maxima[r] = run_max(v + (size_t)r * RUN);
-    if (whole < s->runs)
-        s->maxima[whole] = tail_max(v + (size_t)whole * RUN, s->vocab % RUN);
-    for (int r = 1; r < s->runs; r++)
-        if (s->maxima[r] > s->maxima[best])
+        d->maxima[r] = run_max(v + (size_t)r * RUN);
+    if (whole < d->runs)
+        d->maxima[whole] = tail_max(v + (size_t)whole * RUN, d->vocab % RUN);
+    for (int r = 1; r < d->runs; r++)
+        if (d->maxima[r] > d->maxima[best])
             best = r;
     return best;
 }
 
-static int32_t first_of(const struct ew_sampler *s, const float *v, int run)
+static int32_t first_of(const struct ew_sampler_desk *d, const float *v, int run)
 {
     uint32_t end = (uint32_t)(run + 1) * RUN;
-    for (uint32_t i = (uint32_t)run * RUN; i < end && i < s->vocab; i++)
-        if (v[i] == s->maxima[run])
+    for (uint32_t i = (uint32_t)run * RUN; i < end && i < d->vocab; i++)
+        if (v[i] == d->maxima[run])
             return (int32_t)i;
     return 0;
 }
@@ -289,13 +338,13 @@ static size_t partition(struct candidate *c, size_t n, size_t pivot, double *mas
 
 /* Moves to the front the fewest candidates, likeliest first, whose weights reach `need`; returns
  * how many: at least one, all where rounding or too great a need leaves them short. n > 0. */
-static size_t select_front(struct ew_sampler *s, struct candidate *c, size_t n, double need)
+static size_t select_front(struct ew_rng *pivots, struct candidate *c, size_t n, double need)
 {
     size_t lo = 0, hi = n; /* the first lo are in and weigh `have`; those from hi on are out */
     double have = 0;
     while (lo < hi) {
         double mass = have;
-        size_t pivot = (size_t)ew_rng_below(&s->pivots, hi - lo);
+        size_t pivot = (size_t)ew_rng_below(pivots, hi - lo);
         size_t at = lo + partition(c + lo, hi - lo, pivot, &mass);
         if (mass >= need) {
             hi = at;
@@ -310,32 +359,32 @@ static size_t select_front(struct ew_sampler *s, struct candidate *c, size_t n, 
 }
 
 /* All logits that reach the floor, in order of id. */
-static size_t collect(struct ew_sampler *s, const float *v, float floor)
+static size_t collect(struct ew_sampler_desk *d, const float *v, float floor)
 {
     size_t n = 0;
-    for (int r = 0; r < s->runs; r++) {
-        if (!(s->maxima[r] >= floor))
+    for (int r = 0; r < d->runs; r++) {
+        if (!(d->maxima[r] >= floor))
             continue;
         uint32_t begin = (uint32_t)r * RUN;
-        uint32_t end = begin + RUN < s->vocab ? begin + RUN : s->vocab;
+        uint32_t end = begin + RUN < d->vocab ? begin + RUN : d->vocab;
         for (uint32_t i = begin; i < end; i++)
             if (v[i] >= floor)
-                s->pool[n++] = (struct candidate){v[i], 1, (int32_t)i};
+                d->pool[n++] = (struct candidate){v[i], 1, (int32_t)i};
     }
     return n;
 }
 
 /* A value that at least k logits reach, as close to the k-th greatest as the maxima can tell. */
-static float floor_of_top(struct ew_sampler *s, size_t k)
+static float floor_of_top(struct ew_sampler_desk *d, struct ew_rng *pivots, size_t k)
 {
-    if (k >= (size_t)s->runs)
+    if (k >= (size_t)d->runs)
         return -FLT_MAX;
-    for (int r = 0; r < s->runs; r++)
-        s->pool[r] = (struct candidate){s->maxima[r], 1, r};
-    select_front(s, s->pool, (size_t)s->runs, (double)k);
-    float floor = s->pool[0].value;
+    for (int r = 0; r < d->runs; r++)
+        d->pool[r] = (struct candidate){d->maxima[r], 1, r};
+    select_front(pivots, d->pool, (size_t)d->runs, (double)k);
+    float floor = d->pool[0].value;
     for (size_t i = 1; i < k; i++)
-        floor = s->pool[i].value < floor ? s->pool[i].value : floor;
+        floor = d->pool[i].value < floor ? d->pool[i].value : floor;
     return floor > -FLT_MAX ? floor : -FLT_MAX; /* an all-banned run has -infinity */
 }
 
@@ -357,19 +406,19 @@ static float negligible_below(const struct ew_sampler *s, float max)
 }
 
 /* Turns values into probabilities; returns their sum, which is 1 but for rounding. */
-static double weigh(struct ew_sampler *s, size_t n, float max)
+static double weigh(const struct ew_sampler *s, struct ew_sampler_desk *d, size_t n, float max)
 {
-    float temperature = s->how.temperature, *w = s->adjusted;
+    float temperature = s->how.temperature, *w = d->adjusted;
     float scale = temperature * SCALE_MAX > 1 ? 1 / temperature : SCALE_MAX;
     float lowest = -NOTHING_BELOW / scale;
     for (size_t i = 0; i < n; i++) {
-        float below = s->pool[i].value - max;
+        float below = d->pool[i].value - max;
         w[i] = below > lowest ? below : lowest;
     }
-    s->softmax(w, 0, (int)n, padded((int)n), scale, 0);
+    d->softmax(w, 0, (int)n, padded((int)n), scale, 0);
     double total = 0;
     for (size_t i = 0; i < n; i++) {
-        s->pool[i].weight = w[i];
+        d->pool[i].weight = w[i];
         total += (double)w[i];
     }
     return total;
@@ -393,50 +442,88 @@ static size_t keep_heavy(struct candidate *c, size_t n, float min_p, double *tot
 
 /* Fills the pool with what top-k, top-p and min-p leave; returns how many (at least one) and what
  * they weigh together. */
-static size_t narrow(struct ew_sampler *s, const float *v, float max, double *total)
+static size_t narrow(struct ew_sampler *s, struct ew_sampler_desk *d, const float *v, float max,
+                     double *total)
 {
     const struct ew_sampling *how = &s->how;
     size_t n, k = (size_t)how->top_k;
-    if (k > 0 && k < s->vocab) {
-        n = collect(s, v, floor_of_top(s, k));
-        n = select_front(s, s->pool, n, (double)k);
+    if (k > 0 && k < d->vocab) {
+        n = collect(d, v, floor_of_top(d, &s->pivots, k));
+        n = select_front(&s->pivots, d->pool, n, (double)k);
     } else {
-        n = collect(s, v, negligible_below(s, max));
+        n = collect(d, v, negligible_below(s, max));
     }
-    *total = weigh(s, n, max);
+    *total = weigh(s, d, n, max);
     if (how->top_p < 1)
-        n = select_front(s, s->pool, n, (double)how->top_p * *total);
+        n = select_front(&s->pivots, d->pool, n, (double)how->top_p * *total);
     if (how->top_p < 1 || how->min_p > 0)
-        n = keep_heavy(s->pool, n, how->min_p, total);
+        n = keep_heavy(d->pool, n, how->min_p, total);
     return n;
 }
 
-static int32_t draw(struct ew_sampler *s, size_t n, double total)
+static int32_t draw(struct ew_sampler *s, const struct ew_sampler_desk *d, size_t n, double total)
 {
     double left = ew_rng_uniform(&s->draws) * total;
     size_t i = 0;
     for (; i + 1 < n; i++) {
-        left -= (double)s->pool[i].weight;
+        left -= (double)d->pool[i].weight;
         if (left < 0)
             break;
     }
-    while (i > 0 && s->pool[i].weight == 0) /* rounding carried us past the last that weighs */
+    while (i > 0 && d->pool[i].weight == 0) /* rounding carried us past the last that weighs */
         i--;
-    return s->pool[i].id;
+    return d->pool[i].id;
 }
 
-int32_t ew_sampler_next(struct ew_sampler *sampler, const float *logits, const int32_t *history,
+int32_t ew_sampler_next(struct ew_sampler *sampler, struct ew_sampler_desk *desk,
+                        const float *logits, const uint32_t *allowed, const int32_t *history,
                         size_t count)
 {
-    const float *v = adjust(sampler, logits, history, count);
-    int run = find_maxima(sampler, v);
-    float max = sampler->maxima[run];
+    EW_ASSERT(sampler->vocab == desk->vocab);
+    const float *v = adjust(sampler, desk, logits, allowed, history, count);
+    int run = find_maxima(desk, v);
+    float max = desk->maxima[run];
     if (max == -INFINITY)
         return 0;
     if (sampler->how.temperature <= 0 || max == INFINITY)
-        return first_of(sampler, v, run);
+        return first_of(desk, v, run);
     double total;
-    size_t n = narrow(sampler, v, max, &total);
+    size_t n = narrow(sampler, desk, v, max, &total);
     EW_ASSERT(n > 0);
-    return draw(sampler, n, total);
+    return draw(sampler, desk, n, total);
+}
+
+/* ---- what the model itself thinks ---- */
+
+static void sort_front(struct candidate *c, size_t n)
+{
+    for (size_t i = 1; i < n; i++)
+        for (size_t j = i; j && before(&c[j], &c[j - 1]); j--)
+            swap(&c[j], &c[j - 1]);
+}
+
+void ew_sampler_logprobs(struct ew_sampler_desk *desk, const float *logits, int32_t token,
+                         float *logprob, struct ew_token_logprob *top, uint32_t count)
+{
+    struct ew_rng pivots;
+    ew_rng_init(&pivots, 0);
+    int run = find_maxima(desk, logits);
+    float max = desk->maxima[run];
+    size_t n = 0;
+    if (count) {
+        n = collect(desk, logits, floor_of_top(desk, &pivots, count));
+        n = n ? select_front(&pivots, desk->pool, n, (double)count) : 0;
+        sort_front(desk->pool, n);
+    }
+    /* The likeliest token's probability is 1 / sum: its logarithm is what all others lack. */
+    for (uint32_t i = 0; i < desk->vocab; i++)
+        desk->adjusted[i] = logits[i] > max - NOTHING_BELOW ? logits[i] : max - NOTHING_BELOW;
+    desk->softmax(desk->adjusted, 0, (int)desk->vocab, padded((int)desk->vocab), 1, 0);
+    int32_t best = first_of(desk, logits, run);
+    double base = log((double)desk->adjusted[best]) - (double)max;
+    *logprob = (float)((double)logits[token] + base);
+    for (uint32_t i = 0; i < count; i++)
+        top[i] = i < n ? (struct ew_token_logprob){desk->pool[i].id,
+                                                   (float)((double)desk->pool[i].value + base)}
+                       : (struct ew_token_logprob){-1, -INFINITY};
 }

@@ -14,6 +14,7 @@ struct ew_session {
     struct ew_kvcache cache;
     struct ew_scratch scratch;
     struct ew_sampler *sampler;
+    struct ew_sampler_desk *desk;
     int32_t *tokens; /* [ctx] */
     uint32_t ctx;
     uint32_t length;   /* tokens appended */
@@ -56,6 +57,7 @@ int ew_session_open(struct ew_session **gives, struct ew_model *model,
              ew_kvcache_init(&s->cache, arch, ew_kvcache_pages(ctx), EW_KVCACHE_LITTLE, err)) ||
         (failed = ew_scratch_init(&s->scratch, arch, &size, err)) ||
         (failed = ew_sampler_open(&s->sampler, arch->vocab, err)) ||
+        (failed = ew_sampler_desk_open(&s->desk, arch->vocab, &model->net.kernels, err)) ||
         (failed = ew_sampler_set(s->sampler, &greedy, err))) {
         ew_session_close(&s);
         return failed;
@@ -70,6 +72,7 @@ void ew_session_close(struct ew_session **session)
     if (!s)
         return;
     ew_sampler_close(&s->sampler);
+    ew_sampler_desk_close(&s->desk);
     ew_scratch_fini(&s->scratch);
     ew_kvcache_fini(&s->cache);
     free(s->tokens);
@@ -200,7 +203,7 @@ int ew_session_next(struct ew_session *session, int32_t *token, struct ew_err *e
     int failed = settle(s, err);
     if (failed)
         return failed;
-    *token = ew_sampler_next(s->sampler, s->scratch.logits, s->tokens, s->length);
+    *token = ew_sampler_next(s->sampler, s->desk, s->scratch.logits, NULL, s->tokens, s->length);
     s->tokens[s->length++] = *token;
     s->has_logits = false;
     return 0;

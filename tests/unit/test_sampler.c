@@ -28,10 +28,16 @@ static struct ew_sampling plain(float temperature)
         .temperature = temperature, .top_p = 1, .repeat_penalty = 1, .penalty_last = -1, .seed = 7};
 }
 
+static struct ew_sampler_desk *desk; /* for the vocabulary opened last */
+
 static struct ew_sampler *opened(uint32_t vocab, const struct ew_sampling *how)
 {
     struct ew_sampler *s;
     struct ew_err err = {0};
+    struct ew_kernels kernels;
+    ew_kernels_select(&kernels, EW_ISA_COUNT - 1);
+    ew_sampler_desk_close(&desk);
+    assert_int_equal(ew_sampler_desk_open(&desk, vocab, &kernels, &err), 0);
     assert_int_equal(ew_sampler_open(&s, vocab, &err), 0);
     if (ew_sampler_set(s, how, &err))
         fail_msg("%s", err.text);
@@ -41,7 +47,7 @@ static struct ew_sampler *opened(uint32_t vocab, const struct ew_sampling *how)
 static int32_t once(uint32_t vocab, const struct ew_sampling *how, const int32_t *history, size_t n)
 {
     struct ew_sampler *s = opened(vocab, how);
-    int32_t token = ew_sampler_next(s, logits, history, n);
+    int32_t token = ew_sampler_next(s, desk, logits, NULL, history, n);
     ew_sampler_close(&s);
     assert_null(s);
     return token;
@@ -128,7 +134,7 @@ static void compare(uint32_t vocab, const struct ew_sampling *how, const int32_t
     int bins = 0;
     assert_non_null(drawn);
     for (int i = 0; i < DRAWS; i++) {
-        int32_t token = ew_sampler_next(s, logits, history, count);
+        int32_t token = ew_sampler_next(s, desk, logits, NULL, history, count);
         assert_in_range(token, 0, vocab - 1);
         drawn[token]++;
     }
@@ -269,8 +275,8 @@ static void test_penalties_count_afresh_at_each_token(void **state)
     logits[1] = 3.5f;
     struct ew_sampler *s = opened(16, &how);
     for (int i = 0; i < 5; i++) {
-        assert_int_equal(ew_sampler_next(s, logits, history, 3), 1); /* 3.5 - 3 > 0 */
-        assert_int_equal(ew_sampler_next(s, logits, history, 4), 0); /* 3.5 - 4 < 0 */
+        assert_int_equal(ew_sampler_next(s, desk, logits, NULL, history, 3), 1); /* 3.5 - 3 > 0 */
+        assert_int_equal(ew_sampler_next(s, desk, logits, NULL, history, 4), 0); /* 3.5 - 4 < 0 */
     }
     ew_sampler_close(&s);
 }
@@ -300,7 +306,7 @@ static void test_bias_of_100_bans_or_forces(void **state)
     struct ew_sampler *s = opened(1000, &how);
     bias[0].token = 3; /* was borrowed for the call only */
     for (int i = 0; i < DRAWS; i++)
-        assert_int_not_equal(ew_sampler_next(s, logits, NULL, 0), best);
+        assert_int_not_equal(ew_sampler_next(s, desk, logits, NULL, NULL, 0), best);
     ew_sampler_close(&s);
     how.bias_count = 3;
     for (how.seed = 0; how.seed < 100; how.seed++)
@@ -317,7 +323,7 @@ static void test_top_k_keeps_the_lowest_ids_of_equals(void **state)
     struct ew_sampler *s = opened(4096, &how);
     unsigned seen = 0;
     for (int i = 0; i < 1000; i++) {
-        int32_t token = ew_sampler_next(s, logits, NULL, 0);
+        int32_t token = ew_sampler_next(s, desk, logits, NULL, NULL, 0);
         assert_true(token == 4000 || (token >= 0 && token < 4));
         seen |= token == 4000 ? 16 : 1u << token;
     }
@@ -335,7 +341,7 @@ static void test_top_p_cuts_a_flat_vocabulary_in_the_middle(void **state)
     double sum = 0;
     int32_t top = 0;
     for (int i = 0; i < 50; i++) {
-        int32_t token = ew_sampler_next(s, logits, NULL, 0);
+        int32_t token = ew_sampler_next(s, desk, logits, NULL, NULL, 0);
         assert_in_range(token, 0, VOCAB_MAX / 2 - 1);
         top = token > top ? token : top;
         sum += token;
@@ -359,7 +365,7 @@ static void test_a_large_vocabulary_gives_only_what_the_naive_one_allows(void **
         double *p = naive(VOCAB_MAX, &rows[i], NULL, 0);
         struct ew_sampler *s = opened(VOCAB_MAX, &rows[i]);
         for (int d = 0; d < 200; d++)
-            assert_true(p[ew_sampler_next(s, logits, NULL, 0)] > 0);
+            assert_true(p[ew_sampler_next(s, desk, logits, NULL, NULL, 0)] > 0);
         ew_sampler_close(&s);
         free(p);
     }
@@ -377,15 +383,15 @@ static void test_the_seed_decides_the_draws_and_set_starts_them_again(void **sta
     how.top_p = 0.9f;
     struct ew_sampler *a = opened(5000, &how), *b = opened(5000, &how);
     for (int i = 0; i < N; i++) {
-        first[i] = ew_sampler_next(a, logits, NULL, 0);
-        assert_int_equal(ew_sampler_next(b, logits, NULL, 0), first[i]);
+        first[i] = ew_sampler_next(a, desk, logits, NULL, NULL, 0);
+        assert_int_equal(ew_sampler_next(b, desk, logits, NULL, NULL, 0), first[i]);
     }
     assert_int_equal(ew_sampler_set(a, &how, NULL), 0);
     how.seed++;
     assert_int_equal(ew_sampler_set(b, &how, NULL), 0);
     for (int i = 0; i < N; i++) {
-        assert_int_equal(ew_sampler_next(a, logits, NULL, 0), first[i]);
-        other += ew_sampler_next(b, logits, NULL, 0) != first[i];
+        assert_int_equal(ew_sampler_next(a, desk, logits, NULL, NULL, 0), first[i]);
+        other += ew_sampler_next(b, desk, logits, NULL, NULL, 0) != first[i];
     }
     assert_true(other > N / 2);
     ew_sampler_close(&a);
@@ -483,7 +489,7 @@ static void test_a_refused_setting_leaves_the_former_one(void **state)
     wrong.bias_count = 2;
     struct ew_sampler *s = opened(100, &greedy);
     assert_int_equal(ew_sampler_set(s, &wrong, NULL), EW_EINVAL);
-    assert_int_equal(ew_sampler_next(s, logits, NULL, 0), 50);
+    assert_int_equal(ew_sampler_next(s, desk, logits, NULL, NULL, 0), 50);
     ew_sampler_close(&s);
     ew_sampler_close(&s);
 }
@@ -496,6 +502,61 @@ static void test_an_empty_or_absurd_vocabulary_is_refused(void **state)
     assert_null(s);
     assert_int_equal(ew_sampler_open(&s, UINT32_MAX, NULL), EW_EINVAL);
     assert_null(s);
+}
+
+static void test_only_what_is_allowed_is_chosen(void **state)
+{
+    (void)state;
+    enum { VOCAB = 1000 };
+    uint32_t allowed[(VOCAB + 31) / 32] = {0};
+    randomise(VOCAB, 5, 3);
+    for (uint32_t i = 7; i < VOCAB; i += 97)
+        allowed[i / 32] |= 1u << i % 32;
+    struct ew_sampling hows[] = {plain(0), plain(0.9f), plain(2)};
+    hows[2].repeat_penalty = 1.3f;
+    hows[2].top_k = 5;
+    for (size_t h = 0; h < EW_COUNT(hows); h++) {
+        struct ew_sampler *s = opened(VOCAB, &hows[h]);
+        for (int i = 0; i < 200; i++) {
+            const int32_t history[] = {7, 104};
+            int32_t token = ew_sampler_next(s, desk, logits, allowed, history, 2);
+            assert_int_equal(token % 97, 7);
+        }
+        ew_sampler_close(&s);
+    }
+}
+
+static void test_logprobs_are_those_of_the_logits_alone(void **state)
+{
+    (void)state;
+    const struct ew_sampling how = plain(0.5f);
+    for (uint32_t vocab = 3; vocab < 5000; vocab = vocab * 3 + 1) {
+        struct ew_sampler *s = opened(vocab, &how);
+        struct ew_token_logprob top[EW_LOGPROBS_MAX];
+        float logprob;
+        double sum = 0;
+        randomise(vocab, vocab, 4);
+        for (uint32_t i = 0; i < vocab; i++)
+            sum += exp((double)logits[i]);
+        for (int32_t token = 0; token < 3; token++) {
+            ew_sampler_logprobs(desk, logits, token, &logprob, top, EW_LOGPROBS_MAX);
+            assert_true(fabs((double)logits[token] - log(sum) - (double)logprob) < 1e-5);
+        }
+        for (uint32_t i = 0; i < EW_LOGPROBS_MAX; i++) {
+            uint32_t before = 0;
+            if (i >= vocab) {
+                assert_int_equal(top[i].token, -1);
+                continue;
+            }
+            for (uint32_t j = 0; j < vocab; j++)
+                before += logits[j] > logits[top[i].token] ||
+                          (logits[j] == logits[top[i].token] && (int32_t)j < top[i].token);
+            assert_int_equal(before, i);
+            assert_true(fabs((double)logits[top[i].token] - log(sum) - (double)top[i].logprob) <
+                        1e-5);
+        }
+        ew_sampler_close(&s);
+    }
 }
 
 int main(void)
@@ -518,6 +579,10 @@ int main(void)
         cmocka_unit_test(test_bias_out_of_range_is_refused),
         cmocka_unit_test(test_a_refused_setting_leaves_the_former_one),
         cmocka_unit_test(test_an_empty_or_absurd_vocabulary_is_refused),
+        cmocka_unit_test(test_only_what_is_allowed_is_chosen),
+        cmocka_unit_test(test_logprobs_are_those_of_the_logits_alone),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    ew_sampler_desk_close(&desk);
+    return failed;
 }
