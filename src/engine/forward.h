@@ -2,10 +2,10 @@
  *
  * A call computes segments, each some tokens of one conversation at the positions that follow its
  * past, on all threads of the pool. The rows of all segments are numbered through, so that weights
- * are read once for all of them; only attention knows whose row it is. The work is a fixed list of phases with a barrier after each; inside a phase
- * the threads take items (rows of weights x tokens, or tokens, or heads) as they come. Each number
- * is computed by one thread in one order, so the result doesn't depend on threads, chunks, or
- * on who else is computed. */
+ * are read once for all of them; only attention knows whose row it is. The work is a fixed list of
+ * phases with a barrier after each; inside a phase the threads take items (rows of weights x
+ * tokens, or tokens, or heads) as they come. Each number is computed by one thread in one order, so
+ * the result doesn't depend on threads, chunks, or on who else is computed. */
 #ifndef EW_FORWARD_H
 #define EW_FORWARD_H
 

@@ -6,10 +6,6 @@
 
 #include "base/utf8.h"
 
-/* What tokenizer tables take for each entry of the vocabulary, merges included: an upper bound
- * (measured 30 to 60 bytes on files of 49,000 to 262,000 tokens). */
-enum { VOCABULARY_ENTRY_BYTES = 64 };
-
 static enum ew_isa isa_by_name(const char *name)
 {
     for (int i = 0; i < EW_ISA_COUNT; i++)
@@ -88,9 +84,8 @@ static int plan_memory(struct ew_model *model, uint64_t available, struct ew_err
     const struct ew_network *net = &model->net;
     const struct ew_arch *arch = &net->arch;
     int threads = ew_pool_threads(net->pool);
-    uint64_t vocabulary = (uint64_t)arch->vocab * VOCABULARY_ENTRY_BYTES;
-    ew_plan_make(&model->plan, arch, net->weights.packed_bytes, vocabulary, threads,
-                 EW_CHUNK_DEFAULT, arch->ctx);
+    ew_plan_make(&model->plan, arch, net->weights.packed_bytes, ew_plan_vocabulary_bytes(arch),
+                 threads, EW_CHUNK_DEFAULT, arch->ctx);
     return ew_plan_check(&model->plan, arch, model->name, available, threads, EW_CHUNK_DEFAULT,
                          arch->ctx, err);
 }
@@ -116,10 +111,11 @@ static int open_weights(struct ew_model *model, const struct ew_model_params *pa
         return failed;
     ew_kernels_select(&net->kernels, isa);
     ew_machine_describe(&machine);
+    model->memory_allowed = memory_allowed(params, &machine);
     if ((failed =
              ew_pool_open(&net->pool, params->threads ? params->threads : machine.cores, err)) ||
         (failed = ew_weights_map(&net->weights, model->gguf, &net->arch, err)) ||
-        (failed = plan_memory(model, memory_allowed(params, &machine), err)) ||
+        (failed = plan_memory(model, model->memory_allowed, err)) ||
         (failed = ew_gguf_intact(model->gguf, err)))
         return failed;
     return ew_weights_pack(&net->weights, model->gguf, run_on_pool, net->pool, err);

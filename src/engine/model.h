@@ -21,6 +21,7 @@ struct ew_model {
     struct ew_template *chat;
     struct ew_network net;
     struct ew_plan plan;
+    uint64_t memory_allowed; /* for the model and what is opened of it */
     bool vocab_only, has_chat_template;
     char name[128];
     pthread_mutex_t computing; /* one session computes at a time: the pool is shared */

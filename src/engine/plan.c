@@ -8,6 +8,15 @@
 /* Contexts below this are of no use for a conversation; suggestions are multiples of it. */
 enum { CTX_STEP = 256 };
 
+/* What tokenizer tables take for each entry of the vocabulary, merges included: an upper bound
+ * (measured 30 to 60 bytes on files of 49,000 to 262,000 tokens). */
+enum { VOCABULARY_ENTRY_BYTES = 64 };
+
+uint64_t ew_plan_vocabulary_bytes(const struct ew_arch *arch)
+{
+    return (uint64_t)arch->vocab * VOCABULARY_ENTRY_BYTES;
+}
+
 void ew_plan_make(struct ew_plan *plan, const struct ew_arch *arch, uint64_t weight_bytes,
                   uint64_t vocabulary_bytes, int threads, uint32_t chunk, uint32_t ctx)
 {

@@ -12,7 +12,9 @@ struct ew_plan {
     uint64_t weight_bytes, kv_bytes, scratch_bytes, vocabulary_bytes, total_bytes;
 };
 
-/* vocabulary_bytes: as the caller estimates it. */
+/* What the tokenizer's tables will take, at most. */
+uint64_t ew_plan_vocabulary_bytes(const struct ew_arch *arch);
+/* vocabulary_bytes: as that says. */
 void ew_plan_make(struct ew_plan *plan, const struct ew_arch *arch, uint64_t weight_bytes,
                   uint64_t vocabulary_bytes, int threads, uint32_t chunk, uint32_t ctx);
 /* EW_ENOMEM with the arithmetic when the plan exceeds the bytes available. */

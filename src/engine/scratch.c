@@ -1,4 +1,4 @@
-/* scratch.c - the buffers of a session or batch: one block, laid out once, nothing taken per token. */
+/* scratch.c - the buffers of a session or batch: one block, laid out once, none taken per token. */
 #include <stdlib.h>
 #include <sys/mman.h>
 

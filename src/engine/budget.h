@@ -1,0 +1,26 @@
+/* budget.h - how many tokens of waiting prompts one step may take along.
+ *
+ * A step that decodes is bound by reading weights, so some rows more cost little, and many stall
+ * the streams that decode. What "little" is depends on machine and model: it is learnt. Steps that
+ * only decode tell what is usual for so many streams; steps with prompts in them then move the
+ * number of rows until they take STRETCH times as long. Times decide what is computed when, never
+ * what comes out. */
+#ifndef EW_BUDGET_H
+#define EW_BUDGET_H
+
+#include "base/err.h"
+
+struct ew_budget {
+    double usual_ns[EW_STREAMS_MAX + 1]; /* of steps that decode so many streams; 0: unknown */
+    uint32_t unseen[EW_STREAMS_MAX + 1]; /* mixed steps since that was measured */
+    double rows;                         /* of prompts, beside streams that decode */
+};
+
+void ew_budget_init(struct ew_budget *budget);
+/* Rows for prompts beside `decoding` streams, at most `most`; 0: this step only decodes, to learn
+ * what is usual. */
+uint32_t ew_budget_rows(const struct ew_budget *budget, uint32_t decoding, uint32_t most);
+/* A step of so many decoding streams and prompt rows took that long. */
+void ew_budget_learn(struct ew_budget *budget, uint32_t decoding, uint32_t rows, uint64_t took_ns);
+
+#endif
