@@ -6,8 +6,10 @@
 #ifndef EW_RECORD_H
 #define EW_RECORD_H
 
+#include "base/buf.h"
+#include "base/jsonw.h"
+
 #include <math.h>
-#include <stdint.h>
 
 #define EW_RECORD_UNKNOWN INT64_MIN
 
@@ -48,6 +50,55 @@ struct ew_record {
 #undef INT
 #undef REAL
 };
+
+enum ew_record_kind { EW_RECORD_TEXT, EW_RECORD_INT, EW_RECORD_REAL };
+
+/* The same list as data, for whoever walks over all columns. */
+struct ew_record_field {
+    const char *name;
+    enum ew_record_kind kind;
+    size_t offset, size; /* of the member */
+    const char *meaning;
+};
+
+enum {
+#define TEXT(name, size, meaning) +1
+#define INT(name, meaning)        +1
+#define REAL(name, meaning)       +1
+    EW_RECORD_FIELD_COUNT = 0 EW_RECORD_FIELDS(TEXT, INT, REAL)
+#undef TEXT
+#undef INT
+#undef REAL
+};
+extern const struct ew_record_field ew_record_fields[EW_RECORD_FIELD_COUNT];
+
+/* Index of the column of that name, or -1. */
+int ew_record_find(const char *name);
+
+static inline const char *ew_record_text(const struct ew_record *record, size_t field)
+{
+    return (const char *)record + ew_record_fields[field].offset;
+}
+static inline int64_t ew_record_int(const struct ew_record *record, size_t field)
+{
+    return *(const int64_t *)(const void *)ew_record_text(record, field);
+}
+static inline double ew_record_real(const struct ew_record *record, size_t field)
+{
+    return *(const double *)(const void *)ew_record_text(record, field);
+}
+
+/* Copies text of strangers into a member: `ew_record_set(r.model, sizeof r.model, text)`. Cut at a
+ * whole character; broken UTF-8 becomes U+FFFD, control characters (also U+0080..9F, and lines' and
+ * paragraphs' ends) become spaces, so that a row stays a row wherever it is printed. */
+void ew_record_set(char *to, size_t size, struct ew_str text);
+
+/* One object, every column a key, unknown null. */
+void ew_record_json(struct ew_jsonw *json, const struct ew_record *record);
+/* RFC 4180: CRLF, quotes where needed; unknown is an empty field. A text that a spreadsheet would
+ * take for a formula (= + - @ first) gets an apostrophe in front: clients choose these texts. */
+int ew_record_csv_header(struct ew_buf *out, struct ew_err *err);
+int ew_record_csv(struct ew_buf *out, const struct ew_record *record, struct ew_err *err);
 
 /* Everything unknown. */
 static inline void ew_record_init(struct ew_record *record)

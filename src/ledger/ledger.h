@@ -12,8 +12,10 @@
 #include "flow/record.h"
 
 enum {
-    EW_LEDGER_COMMIT_MS = 50,     /* a kill loses no row put longer ago than twice this */
-    EW_LEDGER_SPOOL_ROWS = 20000, /* in memory: some 100 MB at worst, the prompts' text included */
+    EW_LEDGER_COMMIT_MS = 50,         /* a kill loses no row put longer ago than twice this */
+    EW_LEDGER_SPOOL_ROWS = 100000,    /* in memory, packed: some 300 bytes each, and the prompts */
+    EW_LEDGER_SPOOL_BYTES = 32 << 20, /* whichever is reached first */
+    EW_LEDGER_PATIENCE_MS = 2000,     /* a token hears by then, written or not */
 };
 
 struct ew_ledger;
@@ -22,16 +24,18 @@ struct ew_ledger_params {
     const char *path;
     bool durable;       /* synchronous=FULL; `done` tells when a row is safe */
     uint32_t keep_days; /* rows older are deleted now and then; 0: kept for ever */
-    /* Called on the ledger's thread: for each row put with a token, when it is committed or given
-     * up (then committed is false). */
+    /* Called on the ledger's thread, once for each row put with a token: when it is committed, or
+     * when the store has been ill for EW_LEDGER_PATIENCE_MS since (committed is false then; the row
+     * waits on, and is written when the store is well), or when it is given up. In order. */
     void (*done)(void *user, void *token, bool committed);
-    /* Called on the ledger's thread when the store fails and when it is well again. */
+    /* Called on the ledger's thread when the store fails, when rows begin to be lost, and when it
+     * is well again: a sentence each, not one a row. */
     void (*trouble)(void *user, const char *sentence);
     void *user;
 };
 
 /* Succeeds also where the file can't be opened now (that is `trouble`), but not where the path
- * makes no sense. */
+ * makes no sense: empty, too long, a folder. Everything is copied but `user`. */
 int ew_ledger_open(struct ew_ledger **gives, const struct ew_ledger_params *params,
                    struct ew_err *err);
 /* Any thread. token NULL: `done` isn't called. False: the spool is full, the row is lost. */
