@@ -7,7 +7,19 @@
 #ifndef EW_CONFIG_H
 #define EW_CONFIG_H
 
-#include "base/err.h"
+#include "base/buf.h"
+
+/* Well above what is written by hand. */
+#define EW_CONFIG_BYTES_MAX (1u << 20) /* of the file */
+enum {
+    EW_CONFIG_DEVICES_MAX = 1, /* the built-in engine */
+    EW_CONFIG_MODELS_MAX = 64,
+    EW_CONFIG_ORIGINS_MAX = 64,
+    EW_CONFIG_CLIENTS_MAX = 1024,
+    EW_CONFIG_LIST_MAX = 4096, /* what the reader takes of any list before it is told it's long */
+    EW_CONFIG_TEXT_MAX = 1024, /* bytes of a value */
+    EW_CONFIG_KEY_MAX = 256,   /* bytes of a client's key */
+};
 
 enum ew_on_full { EW_ON_FULL_QUEUE, EW_ON_FULL_REJECT };
 
@@ -15,7 +27,7 @@ struct ew_config_device { /* the built-in engine with one or more models */
     char *name;
     char **models; /* catalog names or paths */
     unsigned model_count;
-    uint32_t concurrency; /* streams computed together; 0: 16 */
+    uint32_t concurrency; /* streams computed together */
     int threads;          /* 0: all usable cores */
     uint32_t ctx;         /* positions of one stream; 0: 4096 or the model's */
     uint64_t memory_max;  /* all models together; 0: what the machine has available */
@@ -55,19 +67,38 @@ struct ew_config {
     unsigned client_count;
 };
 
+/* Paths in a file are relative to it. */
 int ew_config_open(struct ew_config **gives, const char *path, struct ew_err *err);
 int ew_config_parse(struct ew_config **gives, const char *text, size_t bytes, const char *file,
                     struct ew_err *err);
 /* All defaults and no device, for a server made of options alone. */
 int ew_config_default(struct ew_config **gives, struct ew_err *err);
-/* What the schema can't say: addresses, names given twice, keys needed on a public address. */
-int ew_config_check(const struct ew_config *config, struct ew_err *err);
 void ew_config_close(struct ew_config **config);
 
-/* The listen address taken apart; `public` is every address but loopback. */
+/* For options that override the file: a copy of the text replaces what is there; NULL: nothing. */
+int ew_config_set_text(char **field, const char *text, struct ew_err *err);
+/* The device's models; where there is no device, it is made, with the name "here". */
+int ew_config_set_models(struct ew_config *config, char *const *models, unsigned count,
+                         struct ew_err *err);
+/* "*" or one origin more. */
+int ew_config_add_origin(struct ew_config *config, const char *origin, struct ew_err *err);
+/* What holds for file and options together: an address that is one, keys where it is public, a
+ * model to serve. The rest was checked when the file was read. */
+int ew_config_check(const struct ew_config *config, struct ew_err *err);
+
+/* "10s", "500ms", "1.5h" -> seconds; "512M" -> bytes. The error says what was expected. */
+int ew_config_duration(const char *text, double *seconds, struct ew_err *err);
+int ew_config_size(const char *text, uint64_t *bytes, struct ew_err *err);
+/* The listen address taken apart; `is_public` is every address but loopback. */
 int ew_config_address(const char *listen, char *host, size_t size, int *port, bool *is_public,
                       struct ew_err *err);
+
 /* Name of the client whose key this is, in constant time; NULL: nobody's. */
 const struct ew_config_client *ew_config_client(const struct ew_config *config, const char *key);
+/* What `key_hash` is for a key. */
+int ew_config_key_hash(const char *key, char hex[65], struct ew_err *err);
+
+/* The JSON Schema (draft 2020-12) of the file, for editors. */
+int ew_config_schema(struct ew_buf *out, struct ew_err *err);
 
 #endif

@@ -59,23 +59,51 @@ static cyaml_config_t config(struct story *story)
     };
 }
 
-/* libcyaml places an unexpected key at the value before it; the text has it further on. */
+/* libcyaml places a key that it doesn't want at the value before it; the text has it further on
+ * (one that was there already, behind that line). */
 static unsigned long exact_line(struct ew_str text, const struct story *story)
 {
-    static const char unexpected[] = "Unexpected key: ";
-    const char *at = text.data, *end = text.data + text.bytes;
-    unsigned long line = 1;
-    if (strncmp(story->what, unexpected, sizeof unexpected - 1) != 0)
-        return story->line;
-    for (; at && line < story->line; line++) {
+    static const char unexpected[] = "Unexpected key: ", again[] = "Mapping field already seen: ";
+    const char *at = text.data, *end = text.data + text.bytes, *key = NULL;
+    unsigned long line = 1, from = story->line;
+    if (strncmp(story->what, unexpected, sizeof unexpected - 1) == 0)
+        key = story->what + sizeof unexpected - 1;
+    else if (strncmp(story->what, again, sizeof again - 1) == 0)
+        key = story->what + sizeof again - 1, from++;
+    if (!key)
+        return story->line ? story->line : 1;
+    for (; at && line < from; line++) {
         at = memchr(at, '\n', (size_t)(end - at));
         at = at ? at + 1 : NULL;
     }
-    const char *key = story->what + sizeof unexpected - 1;
     const char *found = at ? memmem(at, (size_t)(end - at), key, strlen(key)) : NULL;
     for (; found && at < found; at++)
         line += *at == '\n';
     return found ? line : story->line;
+}
+
+/* "Expecting SEQUENCE, got event: SCALAR", in words of people who write YAML. */
+static void reword(char *what, size_t size)
+{
+    static const char expecting[] = "Expecting ", got[] = ", got event: ";
+    static const struct {
+        const char *theirs, *ours;
+    } words[] = {{"MAPPING_START", "keys with values"},
+                 {"MAPPING", "keys with values (key: value)"},
+                 {"SEQUENCE_START", "a list"},
+                 {"SEQUENCE", "a list (lines that start with -, or [a, b])"},
+                 {"STRING", "one value"},
+                 {"SCALAR", "one value or nothing"}};
+    const char *wanted = what + sizeof expecting - 1, *there = strstr(what, got);
+    const char *is[2] = {NULL, NULL};
+    for (size_t i = EW_COUNT(words); there && i-- > 0;) {
+        if (strncmp(wanted, words[i].theirs, strlen(words[i].theirs)) == 0)
+            is[0] = words[i].ours;
+        if (strncmp(there + sizeof got - 1, words[i].theirs, strlen(words[i].theirs)) == 0)
+            is[1] = words[i].ours;
+    }
+    if (strncmp(what, expecting, sizeof expecting - 1) == 0 && is[0] && is[1])
+        snprintf(what, size, "it takes %s, not %s", is[0], is[1]);
 }
 
 int ew_data_yaml_list(struct ew_str text, const char *name, const cyaml_schema_value_t *schema,
@@ -89,6 +117,7 @@ int ew_data_yaml_list(struct ew_str text, const char *name, const cyaml_schema_v
     if (rc == CYAML_OK)
         return *gives ? 0 : ew_fail(err, EW_EFORMAT, "%s is empty", name);
     *gives = NULL;
+    reword(story.what, sizeof story.what);
     return ew_fail(err, EW_EFORMAT, "%s:%lu: %s", name, exact_line(text, &story),
                    story.what[0] ? story.what : cyaml_strerror(rc));
 }

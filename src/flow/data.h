@@ -27,5 +27,7 @@ void ew_data_free(const cyaml_schema_value_t *schema, void *data, unsigned count
 
 /* 1-based line on which `what` is first found; 0: nowhere. For checks that follow the schema's. */
 size_t ew_data_line(struct ew_str text, const char *what);
+/* The line of "clients[1].key_hash", or of the last part of the path that is there. */
+size_t ew_data_line_at(struct ew_str text, const char *path);
 
 #endif

@@ -1,0 +1,110 @@
+/* config_access.c - who may reach the server: addresses, what a public one needs, and keys.
+ *
+ * A key is known by its sha256 alone: 32 random bytes need no salt and no slow hash. */
+#include "flow/config_keys.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- keys ---- */
+
+int ew_config_text_hash(struct ew_str text, char hex[65], struct ew_err *err)
+{
+    unsigned char hash[EVP_MAX_MD_SIZE];
+    unsigned bytes = 0;
+    if (!EVP_Digest(text.data ? text.data : "", text.bytes, hash, &bytes, EVP_sha256(), NULL))
+        return ew_fail(err, EW_ENOMEM, "sha256 can't be computed");
+    for (unsigned i = 0; i < bytes; i++)
+        snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+    return 0;
+}
+
+int ew_config_key_hash(const char *key, char hex[65], struct ew_err *err)
+{
+    return ew_config_text_hash((struct ew_str){key, strlen(key)}, hex, err);
+}
+
+/* Always looks at all clients, each to its last digit. */
+const struct ew_config_client *ew_config_client(const struct ew_config *config, const char *key)
+{
+    char hex[65];
+    if (!key || !*key || strnlen(key, EW_CONFIG_KEY_MAX + 1) > EW_CONFIG_KEY_MAX ||
+        ew_config_key_hash(key, hex, NULL))
+        return NULL;
+    const struct ew_config_client *found = NULL;
+    for (unsigned i = 0; i < config->client_count; i++)
+        if (CRYPTO_memcmp(hex, config->clients[i].key_hash, 64) == 0)
+            found = &config->clients[i];
+    return found;
+}
+
+/* ---- addresses ---- */
+
+static bool is_loopback(const char *host, bool *known)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+    *known = true;
+    if (inet_pton(AF_INET, host, &v4) == 1)
+        return ntohl(v4.s_addr) >> 24 == 127;
+    if (inet_pton(AF_INET6, host, &v6) == 1)
+        return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
+    *known = false;
+    return false;
+}
+
+int ew_config_address(const char *listen, char *host, size_t size, int *port, bool *is_public,
+                      struct ew_err *err)
+{
+    static const char expected[] = "an address and a port, as 127.0.0.1:8080 or [::1]:8080";
+    char name[INET6_ADDRSTRLEN + 1], *end;
+    const char *colon = strrchr(listen, ':');
+    size_t bytes = colon ? (size_t)(colon - listen) : 0;
+    bool bracketed = bytes > 2 && listen[0] == '[' && colon[-1] == ']', known;
+    if (!colon || bytes - (bracketed ? 2 : 0) >= sizeof name)
+        return ew_fail(err, EW_EFORMAT, "%s, not '%.60s'", expected, listen);
+    snprintf(name, sizeof name, "%.*s", (int)(bracketed ? bytes - 2 : bytes), listen + bracketed);
+    if (strcmp(name, "localhost") == 0)
+        snprintf(name, sizeof name, "127.0.0.1");
+    bool loopback = is_loopback(name, &known);
+    if (!known || (strchr(name, ':') != NULL) != bracketed)
+        return ew_fail(err, EW_EFORMAT, "%s (numbers, no name), not '%.60s'", expected, listen);
+    long number = strtol(colon + 1, &end, 10);
+    if (colon[1] < '0' || colon[1] > '9' || *end || number > 65535)
+        return ew_fail(err, EW_EFORMAT, "the port is 0 to 65535, not '%.20s'", colon + 1);
+    if (host)
+        snprintf(host, size, "%s", name);
+    *port = (int)number;
+    *is_public = !loopback;
+    return 0;
+}
+
+/* ---- file and options together ---- */
+
+int ew_config_check(const struct ew_config *config, struct ew_err *err)
+{
+    struct ew_err own = {0};
+    int port;
+    bool is_public;
+    if (ew_config_address(config->listen, NULL, 0, &port, &is_public, &own))
+        return ew_fail(err, EW_EINVAL, "listen: %s", own.text);
+    if (is_public && !config->client_count && !config->insecure)
+        return ew_fail(err, EW_EINVAL,
+                       "%s can be reached from outside, and no client has a key: add clients "
+                       "(edgewise serve --new-key NAME), or say --insecure",
+                       config->listen);
+    if (!config->device_count || !config->devices[0].model_count)
+        return ew_fail(err, EW_EINVAL, "no model to serve");
+    const struct ew_config_device *device = &config->devices[0];
+    for (unsigned i = 1; i < device->model_count; i++)
+        for (unsigned j = 0; j < i; j++)
+            if (strcmp(device->models[i], device->models[j]) == 0)
+                return ew_fail(err, EW_EINVAL, "the model %.100s is named twice",
+                               device->models[i]);
+    return 0;
+}
