@@ -146,12 +146,14 @@ struct ew_message {
     const char *content;
 };
 /* Messages -> the text that the model's own template makes of them, NUL-terminated in text.
- * Tokenize it with EW_TOKENIZE_SPECIAL and without EW_TOKENIZE_BOS where has_bos comes back. */
+ * Tokenize it with EW_TOKENIZE_SPECIAL and without EW_TOKENIZE_BOS where has_bos comes back. A last
+ * message of the assistant is continued: no new turn is opened. */
 int ew_model_chat(const struct ew_model *model, const struct ew_message *messages, size_t count,
                   char *text, size_t capacity, size_t *bytes, bool *has_bos, struct ew_err *err);
-/* The same from JSON: an array of messages as OpenAI's API has them (content a string or null;
- * tool_calls and tool_call_id pass to the template as they are), and an array of tools or NULL.
- * A last message of the assistant is continued: no new turn is opened. */
+/* The same from JSON: an array of messages as OpenAI's API has them (content a string, parts, or
+ * null; all other keys pass to the template, too), and an array of tools or NULL. The arguments of
+ * tool_calls are objects for the template, or the text they came as where it can't take objects.
+ * EW_EINVAL says which byte of the JSON, or which message, is wrong. */
 int ew_model_chat_json(const struct ew_model *model, const char *messages, size_t message_bytes,
                        const char *tools, size_t tool_bytes, char *text, size_t capacity,
                        size_t *bytes, bool *has_bos, struct ew_err *err);

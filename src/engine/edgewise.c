@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/model.h"
+#include "model/grammar.h"
 
 enum {
     /* A conversation as JSON, and what a template may make of it. */
@@ -74,26 +75,15 @@ static int add_string(struct ew_buf *json, const char *text, size_t bytes, struc
     return failed ? failed : ew_buf_text(json, "\"", err);
 }
 
-static int add_token_name(const struct ew_model *model, struct ew_buf *json, const char *key,
-                          int32_t token, struct ew_err *err)
+static int messages_json(const struct ew_message *messages, size_t count, struct ew_buf *json,
+                         struct ew_err *err)
 {
-    struct ew_str name = ew_tokenizer_name(model->tokenizer, token);
-    int failed = ew_buf_printf(json, err, ", \"%s\": ", key);
-    return failed ? failed : add_string(json, name.data, name.bytes, err);
-}
-
-static int chat_context(const struct ew_model *model, const struct ew_message *messages,
-                        size_t count, struct ew_buf *json, struct ew_err *err)
-{
-    int failed = ew_buf_text(json, "{\"add_generation_prompt\": true", err);
-    if (!failed)
-        failed = add_token_name(model, json, "bos_token", ew_tokenizer_bos(model->tokenizer), err);
-    if (!failed)
-        failed = add_token_name(model, json, "eos_token", ew_tokenizer_eos(model->tokenizer), err);
-    if (!failed)
-        failed = ew_buf_text(json, ", \"messages\": [", err);
+    int failed = ew_buf_text(json, "[", err);
     for (size_t i = 0; i < count && !failed; i++) {
         const struct ew_message *m = &messages[i];
+        if (!m->role || !m->content)
+            return ew_fail(err, EW_EINVAL, "message %zu has no %s", i,
+                           m->role ? "content" : "role");
         if ((failed = ew_buf_text(json, i ? ", {\"role\": " : "{\"role\": ", err)) ||
             (failed = add_string(json, m->role, strlen(m->role), err)) ||
             (failed = ew_buf_text(json, ", \"content\": ", err)) ||
@@ -101,7 +91,45 @@ static int chat_context(const struct ew_model *model, const struct ew_message *m
             (failed = ew_buf_text(json, "}", err)))
             break;
     }
-    return failed ? failed : ew_buf_text(json, "]}", err);
+    return failed ? failed : ew_buf_text(json, "]", err);
+}
+
+static struct ew_str chat_token(const struct ew_model *model, int32_t token)
+{
+    return ew_tokenizer_name(model->tokenizer, token);
+}
+
+int ew_model_chat_json(const struct ew_model *model, const char *messages, size_t message_bytes,
+                       const char *tools, size_t tool_bytes, char *text, size_t capacity,
+                       size_t *bytes, bool *has_bos, struct ew_err *err)
+{
+    if (!messages)
+        return ew_fail(err, EW_EINVAL, "no messages");
+    if (message_bytes > CHAT_CONTEXT_MAX || tool_bytes > CHAT_CONTEXT_MAX)
+        return ew_fail(err, EW_ELIMIT, "messages of %zu bytes and tools of %zu, at most %d",
+                       message_bytes, tool_bytes, CHAT_CONTEXT_MAX);
+    const struct ew_template_chat chat = {
+        .messages = {messages, message_bytes},
+        .tools = {tools, tools ? tool_bytes : 0},
+        .bos = chat_token(model, ew_tokenizer_bos(model->tokenizer)),
+        .eos = chat_token(model, ew_tokenizer_eos(model->tokenizer)),
+    };
+    struct ew_buf out;
+    ew_buf_init(&out, CHAT_TEXT_MAX);
+    int failed = ew_template_chat(model->chat, &chat, &out, err);
+    if (failed)
+        goto out;
+    *has_bos = chat.bos.bytes && out.bytes >= chat.bos.bytes &&
+               !memcmp(out.data, chat.bos.data, chat.bos.bytes);
+    *bytes = out.bytes;
+    if (out.bytes >= capacity)
+        failed = ew_fail(err, EW_ELIMIT, "the chat is %zu bytes of text, room for %zu", out.bytes,
+                         capacity);
+    else
+        memcpy(text, ew_buf_cstr(&out), out.bytes + 1);
+out:
+    ew_buf_fini(&out);
+    return failed;
 }
 
 int ew_model_chat(const struct ew_model *model, const struct ew_message *messages, size_t count,
@@ -109,24 +137,23 @@ int ew_model_chat(const struct ew_model *model, const struct ew_message *message
 {
     if (count > MESSAGES_MAX)
         return ew_fail(err, EW_ELIMIT, "%zu messages, at most %d", count, MESSAGES_MAX);
-    struct ew_buf json, out;
+    struct ew_buf json;
     ew_buf_init(&json, CHAT_CONTEXT_MAX);
-    ew_buf_init(&out, CHAT_TEXT_MAX);
-    int failed = chat_context(model, messages, count, &json, err);
+    int failed = messages_json(messages, count, &json, err);
     if (!failed)
-        failed = ew_template_render(model->chat, ew_buf_cstr(&json), json.bytes, &out, err);
-    if (failed)
-        goto done;
-    struct ew_str bos = ew_tokenizer_name(model->tokenizer, ew_tokenizer_bos(model->tokenizer));
-    *has_bos = bos.bytes && out.bytes >= bos.bytes && !memcmp(out.data, bos.data, bos.bytes);
-    *bytes = out.bytes;
-    if (out.bytes >= capacity)
-        failed = ew_fail(err, EW_ELIMIT, "the chat is %zu bytes of text, room for %zu", out.bytes,
-                         capacity);
-    else
-        memcpy(text, ew_buf_cstr(&out), out.bytes + 1);
-done:
+        failed = ew_model_chat_json(model, ew_buf_cstr(&json), json.bytes, NULL, 0, text, capacity,
+                                    bytes, has_bos, err);
     ew_buf_fini(&json);
-    ew_buf_fini(&out);
     return failed;
+}
+
+bool ew_model_chat_has_tools(const struct ew_model *model)
+{
+    return ew_template_reads_tools(model->chat);
+}
+
+int ew_grammar_open(struct ew_grammar **gives, const struct ew_model *model,
+                    const struct ew_grammar_params *params, struct ew_err *err)
+{
+    return ew_grammar_make(gives, model->tokenizer, params, err);
 }

@@ -203,6 +203,22 @@ static int bind_globals(struct render *r, const struct dict *context)
     return 0;
 }
 
+int ew__tmpl_render(struct render *r, const struct dict *context, struct ew_err *err)
+{
+    size_t before = r->out->bytes;
+    int code = bind_globals(r, context);
+    if (!code)
+        code = ew__tmpl_run(r, r->tmpl->body);
+    ew__tmpl_free(&r->arena);
+    if (!code)
+        return 0;
+    EW_ASSERT(code < 0); /* break and continue stop at their loop */
+    r->out->bytes = before;
+    if (r->out->data)
+        r->out->data[before] = '\0';
+    return ew_fail(err, code, "%s", r->err.text);
+}
+
 int ew_template_render(const struct ew_template *tmpl, const char *context, size_t bytes,
                        struct ew_buf *out, struct ew_err *err)
 {
@@ -211,20 +227,12 @@ int ew_template_render(const struct ew_template *tmpl, const char *context, size
                        TMPL_VALUE_BYTES_MAX);
     struct render r = {.tmpl = tmpl, .out = out, .arena = {.max = TMPL_VALUE_BYTES_MAX}};
     struct value root;
-    size_t before = out->bytes;
-    int code = ew__tmpl_json_parse(&r, (struct ew_str){context, bytes}, &root);
+    int code =
+        ew__tmpl_json_parse(&r, "chat template's context", (struct ew_str){context, bytes}, &root);
     if (!code && root.kind != V_DICT)
         code = ew_fail(&r.err, EW_EINVAL, "chat template's context isn't an object");
     if (!code)
-        code = bind_globals(&r, root.dict);
-    if (!code)
-        code = ew__tmpl_run(&r, tmpl->body);
+        return ew__tmpl_render(&r, root.dict, err);
     ew__tmpl_free(&r.arena);
-    if (!code)
-        return 0;
-    EW_ASSERT(code < 0); /* break and continue stop at their loop */
-    out->bytes = before;
-    if (out->data)
-        out->data[before] = '\0';
     return ew_fail(err, code, "%s", r.err.text);
 }

@@ -33,6 +33,18 @@ void ew_template_close(struct ew_template **tmpl);
 int ew_template_render(const struct ew_template *tmpl, const char *context, size_t bytes,
                        struct ew_buf *out, struct ew_err *err);
 
+/* A conversation in JSON: messages an array as OpenAI's API has it, tools an array or (data NULL)
+ * none. A last message of the assistant is continued: no new turn is opened. EW_EINVAL tells the
+ * byte, or the message, where it isn't what it must be. */
+struct ew_template_chat {
+    struct ew_str messages, tools;
+    struct ew_str bos, eos; /* tokens, as the vocabulary writes them */
+};
+int ew_template_chat(const struct ew_template *tmpl, const struct ew_template_chat *chat,
+                     struct ew_buf *out, struct ew_err *err);
+/* Whether any expression of the template looks at the variable tools. */
+bool ew_template_reads_tools(const struct ew_template *tmpl);
+
 /* What a model without a template gets. */
 extern const char ew_template_chatml[];
 

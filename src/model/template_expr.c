@@ -159,6 +159,7 @@ static int parse_name(struct parser *p, struct node *node)
         node->value = value_none();
     } else {
         node->type = N_NAME;
+        p->tmpl->reads_tools |= ew_str_is(name, "tools");
         return ew__tmpl_symbol(p, name, &node->symbol);
     }
     return 0;

@@ -1,11 +1,13 @@
-/* template_int.h - what the files of the chat template share; nobody else includes it.
+/* template_int.h - what the files of the chat template share; schema.c, which reads its JSON with
+ * template_json.c, includes it too, nobody else.
  *
  * The way of a template: source -> tokens (template_lex.c) -> nodes (template_parse.c for
  * statements, template_expr.c for expressions) -> text (template_exec.c runs statements,
- * template_eval.c computes expressions). Values live in template_value.c; what a template can call
- * are the tables of template_filters.c, template_seq.c, template_tests.c, template_methods.c and
- * template_globals.c. Nodes and values are taken from an arena that is freed as one, so nothing
- * here frees a value, and a template can't make one outlive its render. */
+ * template_eval.c computes expressions). template_chat.c puts conversations in. Values live in
+ * template_value.c; what a template can call are the tables of template_filters.c, template_seq.c,
+ * template_tests.c, template_methods.c and template_globals.c. Nodes and values are taken from an
+ * arena that is freed as one, so nothing here frees a value, and a template can't make one outlive
+ * its render. */
 #ifndef EW_TEMPLATE_INT_H
 #define EW_TEMPLATE_INT_H
 
@@ -246,6 +248,7 @@ struct ew_template {
     struct node *body;
     struct ew_str *symbols; /* names of variables; nodes refer to them by number */
     uint32_t symbol_count;
+    bool reads_tools;
 };
 
 struct parser {
@@ -324,6 +327,8 @@ int ew__tmpl_step(struct render *r, uint64_t count);
 int ew__tmpl_step_bytes(struct render *r, size_t bytes);
 int ew__tmpl_step_key(struct render *r, const struct value *key); /* looked up in a dict */
 
+/* What ew_template_render does once its context is read: root is a dict. Frees the arena. */
+int ew__tmpl_render(struct render *r, const struct dict *context, struct ew_err *err);
 int ew__tmpl_run(struct render *r, const struct node *chain); /* statements */
 int ew__tmpl_eval(struct render *r, const struct node *node, struct value *out);
 int ew__tmpl_call_macro(struct render *r, const struct macro *macro, const struct call *call,
@@ -446,7 +451,8 @@ const char *ew__tmpl_find(struct ew_str s, struct ew_str what); /* NULL: not the
 
 /* ---- template_json.c ---- */
 
-int ew__tmpl_json_parse(struct render *r, struct ew_str text, struct value *out);
+/* what: names the text in errors, which tell the byte, too. */
+int ew__tmpl_json_parse(struct render *r, const char *what, struct ew_str text, struct value *out);
 struct tmpl_json {
     bool ensure_ascii, sort_keys, pretty;
     struct ew_str indent, item_separator, key_separator;

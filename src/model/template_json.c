@@ -14,6 +14,7 @@
 
 struct reader {
     struct render *r;
+    const char *what; /* is read, for errors */
     const char *at, *end, *begin;
     uint32_t depth;
 };
@@ -22,8 +23,8 @@ static int read_value(struct reader *x, struct value *out);
 
 static int fail(struct reader *x, const char *what)
 {
-    return ew_fail(&x->r->err, EW_EINVAL, "chat template's context, byte %zu: %s",
-                   (size_t)(x->at - x->begin), what);
+    return ew_fail(&x->r->err, EW_EINVAL, "%s, byte %zu: %s", x->what, (size_t)(x->at - x->begin),
+                   what);
 }
 
 static void skip_space(struct reader *x)
@@ -253,9 +254,10 @@ static int read_value(struct reader *x, struct value *out)
     return code;
 }
 
-int ew__tmpl_json_parse(struct render *r, struct ew_str text, struct value *out)
+int ew__tmpl_json_parse(struct render *r, const char *what, struct ew_str text, struct value *out)
 {
-    struct reader x = {.r = r, .at = text.data, .begin = text.data, .end = text.data + text.bytes};
+    struct reader x = {
+        .r = r, .what = what, .at = text.data, .begin = text.data, .end = text.data + text.bytes};
     int code = read_value(&x, out);
     if (code)
         return code;

@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/err.h"
+#include "base/buf.h"
+#include "base/file.h"
 #include "edgewise.h"
 #include "support/gguf_make.h"
 
@@ -148,6 +149,227 @@ static void test_a_chat_keeps_every_character_of_its_messages(void **state)
     }
 }
 
+static void test_a_message_without_role_or_content_is_named(void **state)
+{
+    struct fixture *f = *state;
+    static const struct ew_message no_content[] = {{"user", "a"}, {"user", NULL}};
+    static const struct ew_message no_role[] = {{NULL, "a"}};
+    char text[256];
+    size_t bytes;
+    bool has_bos;
+    struct ew_err err = {0};
+    assert_int_equal(
+        ew_model_chat(f->model, no_content, 2, text, sizeof text, &bytes, &has_bos, &err),
+        EW_EINVAL);
+    assert_string_equal(err.text, "message 1 has no content");
+    assert_int_equal(ew_model_chat(f->model, no_role, 1, text, sizeof text, &bytes, &has_bos, &err),
+                     EW_EINVAL);
+    assert_string_equal(err.text, "message 0 has no role");
+}
+
+/* ---- chats in JSON ---- */
+
+/* A vocabulary with this template, or (NULL) none. */
+static struct ew_model *open_with(const char *template)
+{
+    struct gguf_make m;
+    struct gguf_make_shape shape = gguf_make_shape_tiny();
+    struct ew_model_params params = {.vocab_only = true};
+    struct ew_model *model = NULL;
+    struct ew_err err = {0};
+    gguf_make_init(&m);
+    gguf_make_llama(&m, &shape);
+    if (template)
+        gguf_make_string(&m, "tokenizer.chat_template", template);
+    struct gguf_make_file file = gguf_make_open(&m);
+    gguf_make_fini(&m);
+    if (ew_model_open(&model, file.path, &params, &err))
+        fail_msg("%s: %s", template, err.text);
+    gguf_make_close(&file);
+    return model;
+}
+
+static struct ew_model *open_with_file(const char *name)
+{
+    char path[256];
+    struct ew_buf source;
+    snprintf(path, sizeof path, "tests/data/templates/%s.jinja", name);
+    ew_buf_init(&source, 1 << 20);
+    assert_int_equal(ew_file_read(&source, path, NULL), 0);
+    struct ew_model *model = open_with(ew_buf_cstr(&source));
+    ew_buf_fini(&source);
+    return model;
+}
+
+enum { CHAT_BYTES = 8192 };
+
+static int chat(const struct ew_model *model, const char *messages, const char *tools, char *text,
+                struct ew_err *err)
+{
+    size_t bytes;
+    bool has_bos;
+    return ew_model_chat_json(model, messages, strlen(messages), tools, tools ? strlen(tools) : 0,
+                              text, CHAT_BYTES, &bytes, &has_bos, err);
+}
+
+static const char weather[] =
+    "[{\"type\":\"function\",\"function\":{\"name\":\"weather\",\"description\":\"of a city\","
+    "\"parameters\":{\"type\":\"object\",\"properties\":{\"city\":{\"type\":\"string\"}}}}}]";
+
+static void test_a_chat_in_json_is_the_chat_of_its_messages(void **state)
+{
+    struct fixture *f = *state;
+    static const struct ew_message messages[] = {{"system", "a \"b\"\\"}, {"user", "\xC3\xA9"}};
+    static const char json[] = " [ {\"role\":\"system\",\"content\":\"a \\\"b\\\"\\\\\"},"
+                               "{\"content\":\"\\u00e9\",\"role\":\"user\",\"name\":\"x\"} ] ";
+    char expected[CHAT_BYTES], text[CHAT_BYTES];
+    size_t bytes;
+    bool has_bos;
+    assert_int_equal(
+        ew_model_chat(f->model, messages, 2, expected, sizeof expected, &bytes, &has_bos, NULL), 0);
+    assert_int_equal(chat(f->model, json, NULL, text, NULL), 0);
+    assert_string_equal(text, expected);
+}
+
+static void test_tools_and_calls_reach_the_template(void **state)
+{
+    (void)state;
+    struct ew_model *model = open_with_file("qwen2.5-tools");
+    struct ew_err err = {0};
+    char text[CHAT_BYTES];
+    static const char messages[] =
+        "[{\"role\":\"user\",\"content\":\"Rain in Pisa?\"},{\"role\":\"assistant\",\"content\":"
+        "null,\"tool_calls\":[{\"id\":\"c1\",\"type\":\"function\",\"function\":{\"name\":"
+        "\"weather\",\"arguments\":\"{\\\"city\\\": \\\"Pisa\\\"}\"}}]},"
+        "{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"dry\"}]";
+    if (chat(model, messages, weather, text, &err))
+        fail_msg("%s", err.text);
+    assert_non_null(strstr(text, "\"description\": \"of a city\""));
+    assert_non_null(strstr(
+        text,
+        "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Pisa\"}}\n</tool_call>"));
+    assert_non_null(strstr(text, "<tool_response>\ndry\n</tool_response>"));
+    assert_string_equal(text + strlen(text) - 22, "<|im_start|>assistant\n");
+    ew_model_close(&model);
+
+    /* This one adds the arguments to a text, which an object can't be. */
+    model = open_with("{% for m in messages %}{% for c in m.tool_calls or [] %}"
+                      "{{ c.function.name + c.function.arguments }}{% endfor %}{% endfor %}");
+    if (chat(model, messages, NULL, text, &err))
+        fail_msg("%s", err.text);
+    assert_string_equal(text, "weather{\"city\": \"Pisa\"}");
+    ew_model_close(&model);
+}
+
+static void test_whether_a_template_reads_tools_is_known(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *template;
+        bool reads;
+    } rows[] = {
+        {NULL, false},
+        {"{% if tools %}x{% endif %}", true},
+        {"{% for t in tools or [] %}{% endfor %}", true},
+        {"{{ tools }}", true},
+        {"tools", false},
+        {"{{ 'tools' }}{{ message.tools }}", false},
+        {"{% set tools = none %}", false},
+        {"{{ x | default(tools) }}", true},
+    };
+    for (size_t i = 0; i < EW_COUNT(rows); i++) {
+        struct ew_model *model = open_with(rows[i].template);
+        if (ew_model_chat_has_tools(model) != rows[i].reads)
+            fail_msg("%s", rows[i].template);
+        ew_model_close(&model);
+    }
+    static const char *const with[] = {"qwen2.5-tools", "llama-3.1-tools", "hermes-tools",
+                                       "mistral-v3-tools", "granite"};
+    static const char *const without[] = {"smollm2", "gemma-3", "phi-3", "chatml"};
+    for (size_t i = 0; i < EW_COUNT(with) + EW_COUNT(without); i++) {
+        bool reads = i < EW_COUNT(with);
+        struct ew_model *model = open_with_file(reads ? with[i] : without[i - EW_COUNT(with)]);
+        assert_int_equal(ew_model_chat_has_tools(model), reads);
+        ew_model_close(&model);
+    }
+}
+
+static void test_a_last_message_of_the_assistant_is_continued(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *template, *content, *end;
+    } rows[] = {
+        {"smollm2", "\"Once \"", "<|im_start|>assistant\nOnce "},
+        {"smollm2", "\"\"", "<|im_start|>assistant\n"},
+        {"smollm2", "\"<|im_end|>\"", "<|im_start|>assistant\n<|im_end|>"},
+        {"gemma-3", "\" Once \"", "<start_of_turn>model\nOnce "},
+        {"gemma-3", "[{\"type\":\"text\",\"text\":\"Once\"}]", "<start_of_turn>model\nOnce"},
+        {"llama-3", "\"Once\"", "<|end_header_id|>\n\nOnce"},
+        {"mistral-v1", "\"Once\"", "Once"},
+        {"qwen2.5-tools", "\"edgewise-continues-here-0-\"", "edgewise-continues-here-0-"},
+        {NULL, "null", "<|im_start|>assistant\n"},
+    };
+    for (size_t i = 0; i < EW_COUNT(rows); i++) {
+        struct ew_model *model =
+            rows[i].template ? open_with_file(rows[i].template) : open_with(NULL);
+        char messages[512], text[CHAT_BYTES];
+        struct ew_err err = {0};
+        snprintf(messages, sizeof messages,
+                 "[{\"role\":\"user\",\"content\":\"Tell\"},{\"role\":\"assistant\","
+                 "\"content\":%s}]",
+                 rows[i].content);
+        if (chat(model, messages, NULL, text, &err))
+            fail_msg("%s: %s", rows[i].template, err.text);
+        size_t bytes = strlen(text), end = strlen(rows[i].end);
+        if (bytes < end || strcmp(text + bytes - end, rows[i].end) != 0)
+            fail_msg("%s, %s: %s", rows[i].template, rows[i].content, text);
+        ew_model_close(&model);
+    }
+    struct ew_model *model = open_with("{% for m in messages %}{{ m.role }}{% endfor %}");
+    char text[CHAT_BYTES];
+    struct ew_err err = {0};
+    assert_int_equal(chat(model, "[{\"role\":\"assistant\",\"content\":\"a\"}]", NULL, text, &err),
+                     EW_EINVAL);
+    assert_non_null(strstr(err.text, "can't be continued"));
+    ew_model_close(&model);
+}
+
+static void test_json_that_is_no_chat_is_refused_with_the_place(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *messages, *tools, *error;
+    } rows[] = {
+        {"", NULL, "messages, byte 0: expected a value"},
+        {"[{\"role\":\"user\" \"content\":1}]", NULL, "messages, byte 16: expected ',' or '}'"},
+        {"[]]", NULL, "messages, byte 2: more after the value"},
+        {"[], \"tools\": []", NULL, "messages, byte 2: more after the value"},
+        {"{}", NULL, "messages: expected an array"},
+        {"[1]", NULL, "messages[0] isn't an object"},
+        {"[{\"role\":\"user\",\"content\":\"\"},{}]", NULL, "messages[1].role isn't a string"},
+        {"[{\"role\":1}]", NULL, "messages[0].role isn't a string"},
+        {"[{\"role\":\"user\",\"content\":7}]", NULL, "messages[0].content is neither"},
+        {"[]", "[", "tools, byte 1: expected a value"},
+        {"[]", "", "tools, byte 0: expected a value"},
+        {"[]", "{}", "tools: expected an array"},
+    };
+    for (size_t i = 0; i < EW_COUNT(rows); i++) {
+        char text[CHAT_BYTES];
+        struct ew_err err = {0};
+        assert_int_equal(chat(f->model, rows[i].messages, rows[i].tools, text, &err), EW_EINVAL);
+        if (strncmp(err.text, rows[i].error, strlen(rows[i].error)) != 0)
+            fail_msg("%s: %s", rows[i].messages, err.text);
+    }
+    char text[CHAT_BYTES];
+    struct ew_buf deep;
+    ew_buf_init(&deep, 1 << 20);
+    for (int i = 0; i < 100000; i++)
+        assert_int_equal(ew_buf_text(&deep, "[", NULL), 0);
+    assert_int_equal(chat(f->model, ew_buf_cstr(&deep), NULL, text, NULL), EW_EINVAL);
+    ew_buf_fini(&deep);
+}
+
 enum { ANSWER = 24 };
 
 static void answer(struct fixture *f, const struct ew_sampling *how, int32_t tokens[ANSWER])
@@ -236,6 +458,12 @@ int main(void)
         cmocka_unit_test(test_too_little_room_says_how_much_is_needed_and_writes_no_more),
         cmocka_unit_test(test_a_token_has_bytes_and_a_name_and_ids_out_of_range_have_neither),
         cmocka_unit_test(test_a_chat_keeps_every_character_of_its_messages),
+        cmocka_unit_test(test_a_message_without_role_or_content_is_named),
+        cmocka_unit_test(test_a_chat_in_json_is_the_chat_of_its_messages),
+        cmocka_unit_test(test_tools_and_calls_reach_the_template),
+        cmocka_unit_test(test_whether_a_template_reads_tools_is_known),
+        cmocka_unit_test(test_a_last_message_of_the_assistant_is_continued),
+        cmocka_unit_test(test_json_that_is_no_chat_is_refused_with_the_place),
         cmocka_unit_test(test_sampling_is_greedy_at_first_and_its_seed_decides),
         cmocka_unit_test(test_sampling_out_of_range_is_named_and_changes_nothing),
         cmocka_unit_test(test_a_vocabulary_alone_tokenizes_and_opens_no_session),
