@@ -124,11 +124,15 @@ static void quote(struct ew_jsonw *json, const char *data, size_t bytes)
     put_text(json, "\"");
     for (size_t i = 0; i < bytes;) {
         unsigned char c = (unsigned char)data[i];
+        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') { /* nearly all of all text */
+            i++;
+            continue;
+        }
         struct ew_utf8_char next = ew_utf8_next(data + i, bytes - i);
         bool whole = next.state == EW_UTF8_WHOLE;
         size_t at = i;
         i += (size_t)next.bytes;
-        if (whole && c >= 0x20 && c != '"' && c != '\\' && c != 0x7f)
+        if (whole && c >= 0x80)
             continue;
         char room[8];
         put(json, data + from, at - from);

@@ -17,7 +17,7 @@
 
 #include "base/buf.h"
 
-#define EW_JSONW_DEPTH_MAX 32 /* what we write nests six deep at most */
+#define EW_JSONW_DEPTH_MAX 64 /* our own nests six deep; schemas that clients send, deeper */
 
 enum ew_jsonw_style {
     EW_JSONW_COMPACT, /* one line, no spaces */

@@ -1,0 +1,38 @@
+/* openai_int.h - what the files of the OpenAI wires share: the fields that both kinds of request
+ * have, and the pieces that their answers have in common. Family-private. */
+#ifndef EW_OPENAI_INT_H
+#define EW_OPENAI_INT_H
+
+#include "api/read.h"
+
+/* Each reads its part of the body into in->request. */
+void ew_openai_fields_read(struct ew_read *in, const json_t *root);
+void ew_openai_messages_read(struct ew_read *in, const json_t *root);
+/* tools, tool_choice, parallel_tool_calls, response_format. */
+void ew_openai_tools_read(struct ew_read *in, const json_t *root);
+
+/* One answer, or one event of a stream, being written: undone when the buffer is full. */
+struct ew_openai_text {
+    struct ew_jsonw json;
+    struct ew_buf *out;
+    size_t before;
+};
+void ew_openai_text_begin(struct ew_openai_text *text, struct ew_buf *out);
+int ew_openai_text_end(struct ew_openai_text *text);
+/* "data: " in front, an empty line behind. */
+void ew_openai_event_begin(struct ew_openai_text *text, struct ew_buf *out);
+int ew_openai_event_end(struct ew_openai_text *text);
+
+/* Opens the object: id, object, created, model, system_fingerprint. */
+void ew_openai_head(struct ew_jsonw *json, const struct ew_reply *reply, const char *object);
+void ew_openai_usage(struct ew_jsonw *json, const struct ew_reply *reply);
+/* A stream with include_usage has the key in each chunk: null, until the one that ends it. */
+void ew_openai_usage_later(struct ew_jsonw *json, const struct ew_reply *reply);
+void ew_openai_finish(struct ew_jsonw *json, enum ew_finish finish);
+void ew_openai_logprob(struct ew_jsonw *json, float logprob);
+/* The chunk with the usage, if it was asked for, and "[DONE]". */
+int ew_openai_stream_end(const struct ew_reply *reply, const char *object, struct ew_buf *out);
+int ew_openai_error(const struct ew_fault *fault, struct ew_buf *out);
+int ew_openai_stream_error(const struct ew_fault *fault, struct ew_buf *out);
+
+#endif

@@ -1,0 +1,182 @@
+/* openai_tools.c - tools, the choice among them, and the form that the answer shall have.
+ *
+ * Whether a schema can be held to is the grammar's business, which knows its keywords; here it only
+ * must be an object. */
+#include "api/openai_int.h"
+
+#include <ctype.h>
+#include <string.h>
+
+enum { NAME_BYTES_MAX = 64 };
+
+/* The names of tools and schemas, as OpenAI has them. */
+static void check_name(struct ew_read *in, const char *name, const char *path)
+{
+    size_t bytes = name ? strlen(name) : 1;
+    for (const char *at = name; at && *at; at++)
+        if (!isalnum((unsigned char)*at) && *at != '_' && *at != '-')
+            ew_read_fail(in, "invalid_value", path,
+                         "Invalid '%s': string does not match pattern. Expected a string that "
+                         "matches the pattern '^[a-zA-Z0-9_-]+$'.",
+                         path);
+    if (bytes == 0)
+        ew_read_fail(in, "empty_string", path,
+                     "Invalid '%s': empty string. Expected a string with minimum length 1, but got "
+                     "an empty string instead.",
+                     path);
+    if (bytes > NAME_BYTES_MAX)
+        ew_read_fail(in, "string_above_max_length", path,
+                     "Invalid '%s': string too long. Expected a string with maximum length %d, but "
+                     "got a string with length %zu instead.",
+                     path, NAME_BYTES_MAX, bytes);
+}
+
+static void check_type(struct ew_read *in, const json_t *object, const char *where)
+{
+    char path[EW_READ_PATH_BYTES];
+    ew_read_path(path, where, "type");
+    ew_read_need(in, object, where, "type");
+    const char *type = ew_read_text(in, object, where, "type");
+    if (type && strcmp(type, "function") != 0)
+        ew_read_wrong_value(in, path, type, "'function'");
+}
+
+static void check_tool(struct ew_read *in, const json_t *tool, const char *where)
+{
+    if (!ew_read_is_object(in, tool, where))
+        return;
+    char path[EW_READ_PATH_BYTES];
+    check_type(in, tool, where);
+    ew_read_path(path, where, "function");
+    ew_read_need(in, tool, where, "function");
+    const json_t *function = ew_read_object(in, tool, where, "function");
+    if (!function || !ew_read_need(in, function, path, "name"))
+        return;
+    const char *name = ew_read_text(in, function, path, "name");
+    (void)ew_read_text(in, function, path, "description");
+    (void)ew_read_object(in, function, path, "parameters");
+    ew_read_path(path, where, "function.name");
+    check_name(in, name, path);
+}
+
+static bool has_tool(const json_t *tools, const char *name)
+{
+    for (size_t i = 0; i < json_array_size(tools); i++) {
+        const json_t *function = json_object_get(json_array_get(tools, i), "function");
+        if (strcmp(json_string_value(json_object_get(function, "name")), name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void choose_named(struct ew_read *in, const json_t *choice, const json_t *tools)
+{
+    check_type(in, choice, "tool_choice");
+    ew_read_need(in, choice, "tool_choice", "function");
+    const json_t *function = ew_read_object(in, choice, "tool_choice", "function");
+    if (!function || !ew_read_need(in, function, "tool_choice.function", "name"))
+        return;
+    const char *name = ew_read_text(in, function, "tool_choice.function", "name");
+    if (name && !has_tool(tools, name))
+        ew_read_fail(in, "invalid_value", "tool_choice",
+                     "Tool choice '%.64s' not found in 'tools' parameter.", name);
+    in->request->tool_choice = EW_TOOLS_NAMED;
+    in->request->tool_name = name;
+}
+
+static void read_choice(struct ew_read *in, const json_t *root, const json_t *tools)
+{
+    static const char *const names[] = {"none", "auto", "required"}; /* by enum ew_tool_choice */
+    const json_t *choice = ew_read_get(in, root, "tool_choice");
+    in->request->tool_choice = json_array_size(tools) ? EW_TOOLS_AUTO : EW_TOOLS_NONE;
+    if (!choice)
+        return;
+    const char *word = json_is_string(choice) ? ew_read_string(in, choice, "tool_choice") : NULL;
+    /* "none" without tools says nothing new; agents that have run out of tools send "auto". */
+    bool idle = word && (strcmp(word, "none") == 0 || strcmp(word, "auto") == 0);
+    if (json_array_size(tools) == 0) {
+        if (!idle)
+            ew_read_fail(in, NULL, "tool_choice",
+                         "Invalid value for 'tool_choice': 'tool_choice' is only allowed when "
+                         "'tools' are specified.");
+        return;
+    }
+    if (json_is_object(choice)) {
+        choose_named(in, choice, tools);
+        return;
+    }
+    if (!json_is_string(choice))
+        ew_read_wrong_type(in, "tool_choice", "one of 'none', 'auto', 'required' or an object",
+                           choice);
+    for (size_t i = 0; word && i < EW_COUNT(names); i++)
+        if (strcmp(word, names[i]) == 0) {
+            in->request->tool_choice = (enum ew_tool_choice)i;
+            return;
+        }
+    if (word)
+        ew_read_wrong_value(in, "tool_choice", word, "'none', 'auto', and 'required'");
+}
+
+static void refuse_functions(struct ew_read *in, const json_t *root)
+{
+    static const struct {
+        const char *key, *instead;
+    } old[] = {{"functions", "tools"}, {"function_call", "tool_choice"}};
+    for (size_t i = 0; i < EW_COUNT(old); i++)
+        if (ew_read_get(in, root, old[i].key))
+            ew_read_fail(in, "unsupported_parameter", old[i].key,
+                         "Unsupported parameter: '%s' is not supported. Use '%s' instead.",
+                         old[i].key, old[i].instead);
+}
+
+static void read_schema(struct ew_read *in, const json_t *format)
+{
+    static const char where[] = "response_format.json_schema";
+    ew_read_need(in, format, "response_format", "json_schema");
+    const json_t *holder = ew_read_object(in, format, "response_format", "json_schema");
+    if (!holder || !ew_read_need(in, holder, where, "name"))
+        return;
+    bool strict = false;
+    check_name(in, ew_read_text(in, holder, where, "name"), "response_format.json_schema.name");
+    ew_read_flag(in, holder, where, "strict", &strict); /* every schema is held to, strict or not */
+    ew_read_need(in, holder, where, "schema");
+    const json_t *schema = ew_read_object(in, holder, where, "schema");
+    in->request->format = EW_FORMAT_JSON_SCHEMA;
+    if (schema)
+        in->request->schema = ew_read_json(in, schema, "response_format.json_schema.schema");
+}
+
+static void read_format(struct ew_read *in, const json_t *root)
+{
+    const json_t *format = ew_read_object(in, root, "", "response_format");
+    if (!format || !ew_read_need(in, format, "response_format", "type"))
+        return;
+    const char *type = ew_read_text(in, format, "response_format", "type");
+    if (!type)
+        return;
+    if (strcmp(type, "json_schema") == 0)
+        read_schema(in, format);
+    else if (strcmp(type, "json_object") == 0)
+        in->request->format = EW_FORMAT_JSON_OBJECT;
+    else if (strcmp(type, "text") != 0)
+        ew_read_wrong_value(in, "response_format.type", type,
+                            "'json_object', 'json_schema', and 'text'");
+}
+
+void ew_openai_tools_read(struct ew_read *in, const json_t *root)
+{
+    refuse_functions(in, root);
+    const json_t *tools = ew_read_array(in, root, "", "tools", EW_REQUEST_TOOLS_MAX);
+    for (size_t i = 0; tools && i < json_array_size(tools); i++) {
+        char where[32];
+        snprintf(where, sizeof where, "tools[%zu]", i);
+        check_tool(in, json_array_get(tools, i), where);
+    }
+    in->request->parallel_tool_calls = true;
+    ew_read_flag(in, root, "", "parallel_tool_calls", &in->request->parallel_tool_calls);
+    if (!ew_read_failed(in) && json_array_size(tools))
+        in->request->tools = ew_read_json(in, tools, "tools");
+    if (!ew_read_failed(in))
+        read_choice(in, root, tools);
+    read_format(in, root);
+}
