@@ -13,6 +13,7 @@ int ew_cmd_eval(int argc, char **argv);
 int ew_cmd_pcr(int argc, char **argv);
 int ew_cmd_pull(int argc, char **argv);
 int ew_cmd_run(int argc, char **argv);
+int ew_cmd_serve(int argc, char **argv);
 int ew_cmd_tokenize(int argc, char **argv);
 
 #endif
