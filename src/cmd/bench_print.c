@@ -36,8 +36,22 @@ static void put_point(struct ew_jsonw *json, const struct ew_bench_point *p)
     ew_jsonw_put_bool(json, "noisy", p->noisy);
 }
 
-int ew_bench_print_json(const struct ew_bench *bench, const struct ew_model_info *info,
-                        double tariff_cents_per_kwh, struct ew_err *err)
+static void put_batch(struct ew_jsonw *json, const struct ew_bench_batch *batch)
+{
+    if (batch->streams) {
+        ew_jsonw_put_u64(json, "batch_streams", batch->streams);
+        put_stats(json, "batch_decode_tokens_per_s", &batch->decode);
+    } else {
+        ew_jsonw_key(json, "batch_streams");
+        ew_jsonw_null(json);
+        ew_jsonw_key(json, "batch_decode_tokens_per_s");
+        ew_jsonw_null(json);
+    }
+}
+
+int ew_bench_print_json(const struct ew_bench *bench, const struct ew_bench_batch *batch,
+                        const struct ew_model_info *info, double tariff_cents_per_kwh,
+                        struct ew_err *err)
 {
     struct ew_buf out;
     struct ew_jsonw json;
@@ -49,6 +63,7 @@ int ew_bench_print_json(const struct ew_bench *bench, const struct ew_model_info
     ew_jsonw_put_text(&json, "isa", info->isa);
     ew_jsonw_put_int(&json, "threads", info->threads);
     put_point(&json, &bench->points[bench->point_count - 1]);
+    put_batch(&json, batch);
     ew_jsonw_put_digits(&json, "cost_cents_per_query",
                         ew_usage_energy_cents(bench->points[bench->point_count - 1].energy_j.median,
                                               tariff_cents_per_kwh),
@@ -106,8 +121,9 @@ static void print_energy(const struct ew_bench_point *main_point, double tariff)
            ew_usage_energy_cents(main_point->energy_j.median, tariff), tariff);
 }
 
-int ew_bench_print_table(const struct ew_bench *bench, const struct ew_model_info *info,
-                         double tariff_cents_per_kwh, struct ew_err *err)
+int ew_bench_print_table(const struct ew_bench *bench, const struct ew_bench_batch *batch,
+                         const struct ew_model_info *info, double tariff_cents_per_kwh,
+                         struct ew_err *err)
 {
     const struct ew_table_column columns[] = {
         {"prompt", EW_TABLE_RIGHT},       {"answer", EW_TABLE_RIGHT},
@@ -143,6 +159,9 @@ int ew_bench_print_table(const struct ew_bench *bench, const struct ew_model_inf
            "measured here, now\n",
            (double)bench->peak_rss_bytes / 1e6, bench->limit.read_bandwidth_bytes_per_s / 1e9,
            bench->limit.int8_macs_per_s / 1e9);
+    if (batch->streams)
+        printf("%u streams together: %.1f tokens/s (%.1f-%.1f)\n", batch->streams,
+               batch->decode.median, batch->decode.min, batch->decode.max);
     print_energy(&bench->points[bench->point_count - 1], tariff_cents_per_kwh);
     if (bench->noisy)
         printf("NOISY: %s by more than %.0f %%; not a result to quote. Close what else runs, or "

@@ -38,7 +38,7 @@ struct options {
     struct ew_engine_options engine;
     struct ew_energy_options energy;
     struct ew_arg_list prompts;
-    int gen, runs;
+    int gen, runs, streams;
     bool json;
 };
 
@@ -66,9 +66,14 @@ static int bench_run(const char *name, struct options *o, struct ew_err *err)
     ew_progress_begin(&progress, "bench", 0, how.prompt_count * (how.runs + 1), EW_PROGRESS_COUNT);
     failed = ew_bench_run(&bench, model, &how, err);
     ew_progress_end(&progress);
+    struct ew_bench_batch batch = {0};
+    const struct ew_bench_batch_params many = {
+        (uint32_t)o->streams, how.prompts[how.prompt_count - 1], how.gen, how.runs, how.clock};
+    if (!failed && o->streams)
+        failed = ew_bench_batch_run(&batch, model, &many, err);
     if (!failed)
         failed = (o->json ? ew_bench_print_json : ew_bench_print_table)(
-            &bench, &info, o->energy.tariff_cents_per_kwh, err);
+            &bench, &batch, &info, o->energy.tariff_cents_per_kwh, err);
 out:
     ew_model_close(&model);
     ew_meter_close(&how.meter);
@@ -85,6 +90,8 @@ int ew_cmd_bench(int argc, char **argv)
          .max = 1 << 20},
         {"runs", 'r', "N", "counted runs of each, after one to warm up (5)", .integer = &o.runs,
          .min = 1, .max = EW_BENCH_RUNS_MAX},
+        {"streams", 's', "N", "also decode N streams together (off)", .integer = &o.streams,
+         .min = 1, .max = EW_STREAMS_MAX},
         EW_ENGINE_OPTIONS(&o.engine, "room for N tokens (the longest prompt and its answer)"),
         EW_ENERGY_OPTIONS(&o.energy),
         {"json", 0, NULL, "print one JSON object; the last --prompt is the main figure",
@@ -102,7 +109,8 @@ int ew_cmd_bench(int argc, char **argv)
         .options = options,
         .examples = "  edgewise bench smollm2-135m\n"
                     "  edgewise bench smollm2-135m --prompt 512 --gen 128 --runs 3 --threads 2 "
-                    "--json\n",
+                    "--json\n"
+                    "  edgewise bench smollm2-135m --prompt 128 --streams 16\n",
     };
     int status;
     if (ew_args_read(&args, argc, argv, &status))
