@@ -237,9 +237,12 @@ static void penalise(const struct ew_sampler *s, struct ew_sampler_desk *d, cons
 
 static void allow_only(struct ew_sampler_desk *d, const uint32_t *allowed)
 {
-    for (uint32_t i = 0; i < d->vocab; i++)
-        if (!(allowed[i / 32] >> i % 32 & 1))
-            d->adjusted[i] = -INFINITY;
+    for (uint32_t word = 0; word * 32 < d->vocab; word++) {
+        uint32_t end = word * 32 + 32 < d->vocab ? word * 32 + 32 : d->vocab;
+        for (uint32_t i = word * 32; allowed[word] != UINT32_MAX && i < end; i++)
+            if (!(allowed[word] >> i % 32 & 1))
+                d->adjusted[i] = -INFINITY;
+    }
 }
 
 static const float *adjust(const struct ew_sampler *s, struct ew_sampler_desk *d,
