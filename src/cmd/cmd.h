@@ -10,6 +10,7 @@
 int ew_cmd_bench(int argc, char **argv);
 int ew_cmd_doctor(int argc, char **argv);
 int ew_cmd_eval(int argc, char **argv);
+int ew_cmd_ledger(int argc, char **argv);
 int ew_cmd_pcr(int argc, char **argv);
 int ew_cmd_pull(int argc, char **argv);
 int ew_cmd_run(int argc, char **argv);

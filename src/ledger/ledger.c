@@ -440,3 +440,25 @@ void ew_ledger_close(struct ew_ledger **ledger, double seconds)
     free_ledger(*ledger);
     *ledger = NULL;
 }
+
+int ew_ledger_forget(const char *path, int64_t before_ms, uint64_t *deleted, struct ew_err *err)
+{
+    enum { BATCH_ROWS = 500, PATIENCE_MS = 10000 };
+    struct ew_store *store = NULL;
+    enum ew_store_ill ill = EW_STORE_WELL;
+    uint64_t start = now_ns();
+    *deleted = 0;
+    int rc, count = 0;
+    do {
+        rc = store ? 0 : ew_store_open(&store, path, EW_STORE_QUICK, &ill, err);
+        if (rc == 0)
+            rc = ew_store_trim(store, before_ms, BATCH_ROWS, &count, &ill, err);
+        *deleted += (uint64_t)(rc ? 0 : count);
+        if (rc == 0)
+            start = now_ns();                          /* patience is for a lock that doesn't go */
+        nanosleep(&(struct timespec){0, MS(5)}, NULL); /* the server's turn */
+    } while ((rc == 0 && count == BATCH_ROWS) ||
+             (rc && ill == EW_STORE_BUSY && now_ns() - start < MS(PATIENCE_MS)));
+    ew_store_close(&store);
+    return rc ? ew_fail_in(err, rc, "ledger %s", path) : 0;
+}

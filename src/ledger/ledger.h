@@ -49,4 +49,8 @@ void ew_ledger_state(struct ew_ledger *ledger, struct ew_ledger_state *out);
 /* Writes what waits, for at most `seconds`. */
 void ew_ledger_close(struct ew_ledger **ledger, double seconds);
 
+/* Deletes the rows that arrived before, in small steps, so that a server that writes to the file
+ * goes on; the file shrinks. What isn't a ledger is refused. */
+int ew_ledger_forget(const char *path, int64_t before_ms, uint64_t *deleted, struct ew_err *err);
+
 #endif

@@ -1,0 +1,3 @@
+. $REPO/tests/support/golden_ledger.sh
+edgewise ledger --db ledger.db --client nobody
+edgewise ledger --db ledger.db --client nobody --json

@@ -1,0 +1,2 @@
+echo "dear diary, this is no database at all" >notes
+edgewise ledger --db notes

@@ -1,0 +1,2 @@
+. $REPO/tests/support/golden_ledger.sh
+edgewise ledger --db ledger.db -n 8
