@@ -2,7 +2,8 @@
  *
  * Models write calls as their template taught them: <tool_call>{"name": …, "arguments": {…}}
  * </tool_call> (Hermes, Qwen), or a bare JSON object where a grammar made them. Text is pushed as
- * it comes; what may be the start of a call is held back, what can't be any more is passed on. */
+ * it comes; what may be the start of a call is held back, what can't be any more is passed on.
+ * Nothing is lost: a call that is malformed is text again. */
 #ifndef EW_TOOLS_H
 #define EW_TOOLS_H
 
@@ -13,11 +14,15 @@ struct ew_tools;
 /* The request's tools are borrowed for the call. */
 int ew_tools_open(struct ew_tools **gives, const struct ew_request *request, struct ew_err *err);
 void ew_tools_close(struct ew_tools **tools);
+/* What the ids of calls are drawn from; before the first push. Without it, the request's seed: the
+ * choices of one request would have the same ids. */
+void ew_tools_seed(struct ew_tools *tools, uint64_t seed);
 /* Appends to `text` what is plain text; new calls are at [*count_before, ew_tools_count). */
 int ew_tools_push(struct ew_tools *tools, const char *text, size_t bytes, struct ew_buf *plain,
                   struct ew_err *err);
 int ew_tools_flush(struct ew_tools *tools, struct ew_buf *plain, struct ew_err *err);
 size_t ew_tools_count(const struct ew_tools *tools);
+/* Valid until the next push; the texts in it until close. */
 const struct ew_reply_call *ew_tools_calls(const struct ew_tools *tools);
 
 /* The schema that a forced call must match (tool_choice required, or a named function), and the

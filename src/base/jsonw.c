@@ -145,9 +145,14 @@ static void quote(struct ew_jsonw *json, const char *data, size_t bytes)
 
 void ew_jsonw_key(struct ew_jsonw *json, const char *key)
 {
+    ew_jsonw_key_str(json, (struct ew_str){key, strlen(key)});
+}
+
+void ew_jsonw_key_str(struct ew_jsonw *json, struct ew_str key)
+{
     EW_ASSERT(json->level[json->depth].object && !json->after_key);
     separate(json, false);
-    quote(json, key, strlen(key));
+    quote(json, key.data, key.bytes);
     put_text(json, json->style == EW_JSONW_PRETTY ? ": " : ":");
     json->after_key = true;
 }

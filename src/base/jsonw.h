@@ -43,6 +43,7 @@ void ew_jsonw_object(struct ew_jsonw *json);
 void ew_jsonw_array(struct ew_jsonw *json);
 void ew_jsonw_end(struct ew_jsonw *json); /* of the innermost object or array */
 void ew_jsonw_key(struct ew_jsonw *json, const char *key);
+void ew_jsonw_key_str(struct ew_jsonw *json, struct ew_str key);
 
 void ew_jsonw_text(struct ew_jsonw *json, const char *text); /* NULL is null */
 void ew_jsonw_str(struct ew_jsonw *json, struct ew_str text);
