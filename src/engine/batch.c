@@ -24,7 +24,8 @@ static uint64_t work_bytes(const struct ew_arch *arch, uint32_t places, uint32_t
                            uint32_t pages)
 {
     const struct ew_scratch_size size = size_of(places, ctx, threads);
-    return ew_scratch_bytes(arch, &size) + (uint64_t)threads * ew_sampler_desk_bytes(arch->vocab) +
+    return ew_scratch_bytes(arch, &size) +
+           (uint64_t)threads * (ew_sampler_desk_bytes(arch->vocab) + arch->vocab / 8) +
            ew_prefix_bytes(pages) + places * place_bytes() + sizeof(struct ew_batch);
 }
 
@@ -109,7 +110,9 @@ static int open_parts(struct ew_batch *b, const struct ew_memory *memory, struct
     b->owners = calloc((size_t)2 * b->places, sizeof *b->owners);
     b->segments = calloc((size_t)2 * b->places, sizeof *b->segments);
     b->desks = calloc(b->threads, sizeof *b->desks);
-    if (!b->streams || !b->choosing || !b->owners || !b->segments || !b->desks)
+    b->mask_words = (net->arch.vocab + 31) / 32;
+    b->masks = calloc((size_t)b->threads * b->mask_words, sizeof *b->masks);
+    if (!b->streams || !b->choosing || !b->owners || !b->segments || !b->desks || !b->masks)
         return ew_fail(err, EW_ENOMEM, "no memory for a batch");
     int failed = ew_kvcache_init(&b->cache, &net->arch, pages, EW_KVCACHE_ALL, err);
     if (failed || (failed = ew_prefix_init(&b->prefix, pages, err)) ||
@@ -162,6 +165,7 @@ void ew_batch_close(struct ew_batch **batch)
     ew_scratch_fini(&b->scratch);
     ew_prefix_fini(&b->prefix);
     ew_kvcache_fini(&b->cache);
+    free(b->masks);
     free(b->desks);
     free(b->segments);
     free(b->owners);

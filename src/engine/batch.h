@@ -10,6 +10,7 @@
 #include "engine/model.h"
 #include "engine/prefix.h"
 #include "engine/sampler.h"
+#include "model/grammar.h"
 
 enum {
     EW_STREAMS_DEFAULT = 16,
@@ -26,6 +27,8 @@ struct ew_stream {
     struct ew_sampler *sampler;
     bool logprobs;
     uint32_t top_logprobs;
+    const struct ew_grammar *grammar; /* NULL: none, */
+    struct ew_grammar_state *said;    /* and what it has read */
 
     int32_t *tokens; /* [limit] */
     uint32_t prompt, length, computed;
@@ -43,8 +46,9 @@ struct ew_stream {
     atomic_bool exposed; /* prompt rows of this stream are being computed: a cancel aborts that */
 
     /* Of the step under way. */
-    uint32_t rows; /* of its prompt, decoding's one not counted */
-    bool damaged;
+    uint32_t rows;         /* of its prompt, decoding's one not counted */
+    bool failed, complete; /* err says why; the grammar's text ends here */
+    struct ew_err err;
     int32_t chosen;
     float logprob;
     struct ew_token_logprob top[EW_LOGPROBS_MAX];
@@ -58,6 +62,8 @@ struct ew_batch {
     struct ew_scratch scratch;
     struct ew_budget budget;
     struct ew_sampler_desk **desks; /* [threads] */
+    uint32_t *masks;                /* [threads][mask_words]: what a grammar allows */
+    uint32_t mask_words;
     uint32_t threads;
     struct ew_stream **streams; /* [places], in the order of adding */
     uint32_t running;

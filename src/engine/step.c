@@ -169,19 +169,23 @@ static void cover(struct ew_batch *b)
         atomic_store(&b->streams[i]->exposed, false);
 }
 
+/* Whoever's rows are no numbers fails; the others have computed theirs. */
 static void settle(struct ew_batch *b)
 {
     uint32_t row = 0;
     for (uint32_t i = 0; i < b->running; i++)
-        b->streams[i]->damaged = false;
+        b->streams[i]->failed = false;
     for (uint32_t i = 0; i < b->segment_count; i++) {
-        if (ew_forward_check(&b->scratch, row, b->segments[i].count, NULL))
-            b->owners[i]->damaged = true;
+        struct ew_stream *s = b->owners[i];
+        int failed = ew_forward_check(&b->scratch, row, b->segments[i].count, &s->err);
+        if (failed && !s->failed)
+            ew_fail_in(&s->err, failed, "%s", ew_gguf_path(b->model->gguf));
+        s->failed = s->failed || failed;
         row += b->segments[i].count;
     }
     for (uint32_t i = 0; i < b->running; i++) {
         struct ew_stream *s = b->streams[i];
-        if (s->damaged)
+        if (s->failed)
             continue;
         s->computed += ew_stream_decodes(s) ? 1 : s->rows;
         ew_stream_keep(s);
@@ -207,15 +211,27 @@ static int compute(struct ew_batch *b, uint32_t first_logits, atomic_bool *cance
 
 /* ---- the choice ---- */
 
-static void choose_one(struct ew_batch *b, struct ew_sampler_desk *desk, uint32_t at)
+static void choose_one(struct ew_batch *b, uint32_t thread, uint32_t at)
 {
     struct ew_stream *s = b->choosing[at];
     const float *logits = b->scratch.logits + (size_t)at * b->scratch.vocab_width;
-    if (s->damaged)
+    uint32_t *allowed = NULL;
+    if (s->failed)
         return;
-    s->chosen = ew_sampler_next(s->sampler, desk, logits, NULL, s->tokens, s->length);
+    if (s->grammar) {
+        allowed = b->masks + (size_t)thread * b->mask_words;
+        ew_grammar_mask(s->grammar, s->said, allowed);
+    }
+    s->chosen =
+        ew_sampler_next(s->sampler, b->desks[thread], logits, allowed, s->tokens, s->length);
     if (s->logprobs)
-        ew_sampler_logprobs(desk, logits, s->chosen, &s->logprob, s->top, s->top_logprobs);
+        ew_sampler_logprobs(b->desks[thread], logits, s->chosen, &s->logprob, s->top,
+                            s->top_logprobs);
+    s->complete = false;
+    if (s->grammar && !ew_model_is_end(b->model, s->chosen)) {
+        s->failed = ew_grammar_accept(s->grammar, s->said, s->chosen, &s->err) != 0;
+        s->complete = !s->failed && ew_grammar_done(s->grammar, s->said);
+    }
 }
 
 static void choose_share(void *arg, int thread, int threads)
@@ -224,13 +240,13 @@ static void choose_share(void *arg, int thread, int threads)
     struct ew_batch *b = arg;
     int at;
     while (ew_pool_take(b->model->net.pool, (int)b->choosing_count, 1, &at))
-        choose_one(b, b->desks[thread], (uint32_t)at);
+        choose_one(b, (uint32_t)thread, (uint32_t)at);
 }
 
 static void choose(struct ew_batch *b)
 {
     if (b->choosing_count == 1) {
-        choose_one(b, b->desks[0], 0);
+        choose_one(b, 0, 0);
     } else if (b->choosing_count) {
         pthread_mutex_lock(&b->model->computing);
         ew_pool_run(b->model->net.pool, choose_share, b);
@@ -252,33 +268,28 @@ static void tell_token(const struct teller *t, struct ew_stream *s)
     }
     s->tokens[s->length++] = s->chosen;
     t->batch->output_tokens++;
-    if (s->length == s->limit)
+    if (s->complete)
+        event.end = EW_STREAM_STOP;
+    else if (s->length == s->limit)
         event.end = s->limit_is_asked ? EW_STREAM_LENGTH : EW_STREAM_CONTEXT;
     tell(t, s, event);
 }
 
-static void tell_damage(const struct teller *t, struct ew_stream *s)
-{
-    struct ew_err err;
-    ew_fail(&err, EW_EFORMAT,
-            "%s: the model computes no numbers (infinite or NaN): its weights are damaged",
-            ew_gguf_path(t->batch->model->gguf));
-    tell(t, s,
-         (struct ew_stream_event){
-             .token = -1, .logprob = __builtin_nanf(""), .end = EW_STREAM_FAILED, .err = &err});
-}
-
-/* Streams leave while they are told, so those that have something to be told are gone through
- * back and forth: `choosing` is in the order of adding, a damaged prompt's piece isn't in it. */
+/* Streams leave while they are told: `choosing` is in the order of adding and stays as it is. */
 static void tell_all(const struct teller *t)
 {
     struct ew_batch *b = t->batch;
     for (uint32_t i = 0; i < b->choosing_count; i++)
-        if (!b->choosing[i]->damaged)
+        if (!b->choosing[i]->failed)
             tell_token(t, b->choosing[i]);
     for (uint32_t i = 0; i < b->running;) {
-        if (b->streams[i]->damaged)
-            tell_damage(t, b->streams[i]);
+        struct ew_stream *s = b->streams[i];
+        if (s->failed)
+            tell(t, s,
+                 (struct ew_stream_event){.token = -1,
+                                          .logprob = __builtin_nanf(""),
+                                          .end = EW_STREAM_FAILED,
+                                          .err = &s->err});
         else
             i++;
     }

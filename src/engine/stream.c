@@ -21,8 +21,6 @@ static int check_params(const struct ew_batch *batch, const struct ew_stream_par
     if (params->top_logprobs < 0 || params->top_logprobs > EW_LOGPROBS_MAX)
         return ew_fail(err, EW_EINVAL, "top_logprobs %d, must be from 0 to %d",
                        params->top_logprobs, EW_LOGPROBS_MAX);
-    if (params->grammar)
-        return ew_fail(err, EW_EUNSUPPORTED, "grammars aren't supported yet");
     return 0;
 }
 
@@ -40,6 +38,7 @@ int ew_stream_open(struct ew_stream **gives, struct ew_batch *batch,
     s->user = params->user;
     s->logprobs = params->logprobs;
     s->top_logprobs = (uint32_t)params->top_logprobs;
+    s->grammar = params->grammar;
     s->prompt = s->length = (uint32_t)params->count;
     s->limit_is_asked = params->max_tokens && params->max_tokens <= batch->ctx - s->prompt;
     s->limit = s->limit_is_asked ? s->prompt + params->max_tokens : batch->ctx;
@@ -47,16 +46,20 @@ int ew_stream_open(struct ew_stream **gives, struct ew_batch *batch,
     s->tokens = malloc(s->limit * sizeof *s->tokens);
     s->page = malloc(pages * sizeof *s->page);
     s->table = malloc(pages * sizeof *s->table);
-    if (!s->tokens || !s->page || !s->table)
+    s->said = s->grammar ? malloc(sizeof *s->said) : NULL;
+    if (!s->tokens || !s->page || !s->table || (s->grammar && !s->said))
         failed = ew_fail(err, EW_ENOMEM, "no memory for a stream of %u tokens", s->limit);
     else if ((failed = ew_sampler_open(&s->sampler, batch->model->net.arch.vocab, err)) == 0)
         failed = ew_sampler_set(s->sampler, &params->sampling, err);
-    if (failed)
+    if (failed) {
         ew_stream_close(&s);
-    else
-        memcpy(s->tokens, params->tokens, s->length * sizeof *s->tokens);
+        return failed;
+    }
+    memcpy(s->tokens, params->tokens, s->length * sizeof *s->tokens);
+    if (s->grammar)
+        ew_grammar_start(s->grammar, s->said);
     *gives = s;
-    return failed;
+    return 0;
 }
 
 void ew_stream_close(struct ew_stream **stream)
@@ -66,6 +69,7 @@ void ew_stream_close(struct ew_stream **stream)
         return;
     ew_stream_pause(s);
     ew_sampler_close(&s->sampler);
+    free(s->said);
     free(s->tokens);
     free(s->page);
     free(s->table);
