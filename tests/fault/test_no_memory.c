@@ -142,8 +142,39 @@ static struct gguf_make_file make_tiny(enum ew_type type)
 /* What came out of it all. */
 struct result {
     char chat[256], text[64];
-    int32_t tokens[PROMPT], chosen[STEPS];
+    int32_t tokens[PROMPT], chosen[STEPS], batched[STEPS];
+    int batched_count;
 };
+
+static int hear(void *user, const struct ew_stream_event *event)
+{
+    struct result *r = user;
+    if (event->token >= 0)
+        r->batched[r->batched_count++] = event->token;
+    return 0;
+}
+
+/* The same answer from a batch. */
+static int use_batch(struct ew_model *model, size_t count, struct result *r, struct ew_err *err)
+{
+    struct ew_batch *batch = NULL;
+    struct ew_stream *stream = NULL;
+    struct ew_batch_params how = {.streams = 2};
+    struct ew_stream_params asked_for = {.tokens = r->tokens,
+                                         .count = count,
+                                         .sampling = ew_sampling_default(),
+                                         .max_tokens = STEPS};
+    int code = ew_batch_open(&batch, model, &how, err);
+    if (!code)
+        code = ew_stream_open(&stream, batch, &asked_for, err);
+    if (!code)
+        code = ew_stream_add(stream, err);
+    for (int i = 0; i < STEPS && !code; i++)
+        code = ew_batch_step(batch, hear, r, err);
+    ew_stream_close(&stream);
+    ew_batch_close(&batch);
+    return code;
+}
 
 /* All that a user does with a model, each step only after the one before. */
 static int use(const char *path, struct result *r, struct ew_err *err)
@@ -170,6 +201,8 @@ static int use(const char *path, struct result *r, struct ew_err *err)
         code = ew_session_prompt(session, r->tokens, count, err);
     for (int i = 0; i < STEPS && !code; i++)
         code = ew_session_next(session, &r->chosen[i], err);
+    if (!code)
+        code = use_batch(model, count, r, err);
     ew_session_close(&session);
     ew_model_close(&model);
     return code;
@@ -263,12 +296,68 @@ static void test_tokens_are_computed_and_chosen_without_allocating(void **state)
     gguf_make_close(&file);
 }
 
+/* A stream's event: nothing to do with it here but to count. */
+static int count_event(void *user, const struct ew_stream_event *event)
+{
+    *(int *)user += event->end != EW_STREAM_RUNS;
+    return 0;
+}
+
+static void test_a_batch_steps_without_allocating(void **state)
+{
+    (void)state;
+    skip_where_malloc_isnt_ours();
+    struct gguf_make_file file = make_tiny(EW_TYPE_Q8_0);
+    struct ew_model_params params = {.threads = 2};
+    struct ew_model_info info;
+    struct ew_model *model;
+    struct ew_batch *batch;
+    struct ew_stream *streams[8];
+    int32_t prompt[PROMPT];
+    int ended = 0, steps = 0;
+    assert_int_equal(ew_model_open(&model, file.path, &params, NULL), 0);
+    ew_model_describe(model, &info);
+    /* Little memory: pages are evicted and streams are put out, too. */
+    struct ew_batch_params how = {.streams = 8,
+                                  .kv_bytes_max = info.kv_bytes_per_position * 32 * 9};
+    assert_int_equal(ew_batch_open(&batch, model, &how, NULL), 0);
+    for (int i = 0; i < 8; i++) {
+        for (int j = 0; j < PROMPT; j++)
+            prompt[j] = (j * 37 + 11 * i) % 250;
+        struct ew_stream_params stream = {.tokens = prompt,
+                                          .count = (size_t)(5 * i + 1),
+                                          .sampling = ew_sampling_default(),
+                                          .max_tokens = 90,
+                                          .logprobs = i % 2,
+                                          .top_logprobs = i % 2 * 5};
+        assert_int_equal(ew_stream_open(&streams[i], batch, &stream, NULL), 0);
+    }
+    atomic_store(&asked, 0);
+    for (; steps < 5000; steps++) {
+        for (int i = 0; i < 8; i++) /* those that run or have ended are refused */
+            (void)ew_stream_add(streams[i], NULL);
+        struct ew_batch_info now;
+        assert_int_equal(ew_batch_step(batch, count_event, &ended, NULL), 0);
+        ew_batch_describe(batch, &now);
+        if (!now.running)
+            break;
+    }
+    assert_int_equal(atomic_load(&asked), 0);
+    assert_true(ended >= 8);
+    for (int i = 0; i < 8; i++)
+        ew_stream_close(&streams[i]);
+    ew_batch_close(&batch);
+    ew_model_close(&model);
+    gguf_make_close(&file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_allocation_that_fails_once_is_an_error_and_leaves_nothing),
         cmocka_unit_test(test_allocations_that_fail_from_then_on_are_an_error_and_leave_nothing),
         cmocka_unit_test(test_tokens_are_computed_and_chosen_without_allocating),
+        cmocka_unit_test(test_a_batch_steps_without_allocating),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
