@@ -1,0 +1,132 @@
+/* test_prefix.c - pages that are free, held, kept; and the prompt rows of a step (budget.c). */
+#include "engine/prefix.h"
+#include "engine/budget.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { PAGES = 4 };
+
+static const int32_t *tokens(int32_t of)
+{
+    static int32_t page[EW_PAGE];
+    for (int i = 0; i < EW_PAGE; i++)
+        page[i] = of * 100 + i;
+    return page;
+}
+
+static struct ew_prefix opened(void)
+{
+    struct ew_prefix p;
+    assert_int_equal(ew_prefix_init(&p, PAGES, NULL), 0);
+    assert_int_equal(ew_prefix_available(&p), PAGES);
+    return p;
+}
+
+static void test_a_kept_page_is_found_behind_its_parent_only(void **state)
+{
+    (void)state;
+    struct ew_prefix p = opened();
+    uint32_t a = ew_prefix_take(&p), b = ew_prefix_take(&p);
+    assert_int_equal(ew_prefix_keep(&p, a, EW_PREFIX_NONE, tokens(1)), a);
+    assert_int_equal(ew_prefix_keep(&p, b, a, tokens(2)), b);
+    assert_int_equal(ew_prefix_find(&p, EW_PREFIX_NONE, tokens(1)), a);
+    assert_int_equal(ew_prefix_find(&p, a, tokens(2)), b);
+    assert_int_equal(ew_prefix_find(&p, EW_PREFIX_NONE, tokens(2)), EW_PREFIX_NONE);
+    assert_int_equal(ew_prefix_find(&p, b, tokens(1)), EW_PREFIX_NONE);
+    /* Held pages aren't to be had; idle ones are. */
+    assert_int_equal(ew_prefix_available(&p), PAGES - 2);
+    ew_prefix_drop(&p, b);
+    ew_prefix_drop(&p, a);
+    assert_int_equal(ew_prefix_available(&p), PAGES);
+    assert_int_equal(p.idle_count, 2);
+    ew_prefix_fini(&p);
+}
+
+static void test_the_same_page_computed_twice_is_kept_once(void **state)
+{
+    (void)state;
+    struct ew_prefix p = opened();
+    uint32_t a = ew_prefix_take(&p), b = ew_prefix_take(&p);
+    assert_int_equal(ew_prefix_keep(&p, a, EW_PREFIX_NONE, tokens(1)), a);
+    assert_int_equal(ew_prefix_keep(&p, b, EW_PREFIX_NONE, tokens(1)), a);
+    assert_int_equal(ew_prefix_available(&p), PAGES - 1); /* b is free again */
+    ew_prefix_drop(&p, a);
+    assert_int_equal(p.idle_count, 0); /* one of two holds */
+    ew_prefix_drop(&p, a);
+    assert_int_equal(p.idle_count, 1);
+    ew_prefix_fini(&p);
+}
+
+static void test_what_was_unused_longest_goes_first_and_leaves_before_branches(void **state)
+{
+    (void)state;
+    struct ew_prefix p = opened();
+    uint32_t page[PAGES];
+    for (int i = 0; i < PAGES; i++)
+        page[i] = ew_prefix_take(&p);
+    assert_int_equal(ew_prefix_take(&p), EW_PREFIX_NONE); /* all are held */
+    /* root - 0 - 1, root - 2 - 3 */
+    ew_prefix_keep(&p, page[0], EW_PREFIX_NONE, tokens(0));
+    ew_prefix_keep(&p, page[1], page[0], tokens(1));
+    ew_prefix_keep(&p, page[2], EW_PREFIX_NONE, tokens(2));
+    ew_prefix_keep(&p, page[3], page[2], tokens(3));
+    ew_prefix_drop(&p, page[1]);
+    ew_prefix_drop(&p, page[0]);
+    ew_prefix_drop(&p, page[3]);
+    ew_prefix_drop(&p, page[2]);
+    ew_prefix_hold(&p, page[0]); /* used again: it becomes the newest */
+    ew_prefix_drop(&p, page[0]);
+    static const int order[] = {1, 3, 2, 0};
+    for (int i = 0; i < PAGES; i++) {
+        assert_int_equal(ew_prefix_take(&p), page[order[i]]);
+        assert_int_equal(p.idle_count, PAGES - 1 - i);
+    }
+    for (int i = 0; i < PAGES; i++)
+        assert_int_equal(ew_prefix_find(&p, EW_PREFIX_NONE, tokens(i)), EW_PREFIX_NONE);
+    ew_prefix_fini(&p);
+}
+
+/* A machine whose steps take 10 ms, and a half more for each row of a prompt. */
+static uint64_t machine(uint32_t rows)
+{
+    return 10000000u + 500000u * rows;
+}
+
+static void test_a_budget_settles_below_twice_what_is_usual(void **state)
+{
+    (void)state;
+    struct ew_budget b;
+    ew_budget_init(&b);
+    assert_int_equal(ew_budget_rows(&b, 0, 128), 128); /* nobody to be kept waiting */
+    assert_int_equal(ew_budget_rows(&b, 4, 128), 0);   /* what is usual is learnt first */
+    ew_budget_learn(&b, 4, 0, machine(0));
+    uint32_t rows = 0;
+    for (int i = 0; i < 60; i++) {
+        rows = ew_budget_rows(&b, 4, 128);
+        assert_true(rows >= 4);
+        ew_budget_learn(&b, 4, rows, machine(rows));
+    }
+    assert_true(machine(rows) < 2 * machine(0));
+    assert_true(machine(rows) > 3 * machine(0) / 2);
+    for (int i = 0; i < 60; i++) { /* a slower machine, of a sudden */
+        rows = ew_budget_rows(&b, 4, 128);
+        ew_budget_learn(&b, 4, rows, rows ? 100 * machine(rows) : machine(0));
+    }
+    rows = ew_budget_rows(&b, 4, 128);
+    assert_true(rows == 4 || rows == 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_kept_page_is_found_behind_its_parent_only),
+        cmocka_unit_test(test_the_same_page_computed_twice_is_kept_once),
+        cmocka_unit_test(test_what_was_unused_longest_goes_first_and_leaves_before_branches),
+        cmocka_unit_test(test_a_budget_settles_below_twice_what_is_usual),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
