@@ -1,6 +1,6 @@
 /* ledger.c - the thread between the spool and the store.
  *
- * It sleeps until there is a row, lets more gather for EW_LEDGER_COMMIT_MS (durable: not at all;
+ * It sleeps until there is a row, lets more gather for GATHER_MS (durable: not at all;
  * what comes while the disk is busy makes the next group), and writes them in one transaction. Rows
  * leave the spool only once they are committed, so whatever happens to the store, they are still
  * there to be written again. An illness is an episode: said when it begins, when it has begun to
@@ -29,8 +29,9 @@
 #define MS(ms) ((uint64_t)(ms)*EW_NS_PER_MS)
 
 enum {
-    GROUP_ROWS = 4096,       /* of one transaction: some 30 ms of work */
-    RETRY_FIRST_MS = 50,     /* after a failure, doubling to */
+    GATHER_MS = EW_LEDGER_COMMIT_MS / 2, /* the rest is for a busy machine to wake us and write */
+    GROUP_ROWS = 4096,                   /* of one transaction: some 30 ms of work */
+    RETRY_FIRST_MS = 50,                 /* after a failure, doubling to */
     RETRY_MAX_MS = 1000,     /* so that rows aren't lost long after the disk has room again */
     BUSY_QUIET_MS = 1000,    /* a lock this short is no trouble */
     LOSS_SAID_MS = 60000,    /* at most one sentence a minute about rows lost */
@@ -280,7 +281,7 @@ static uint64_t due_ns(const struct ew_ledger *ledger)
     if (ledger->spool.rows) {
         bool at_once =
             ledger->params.durable || ledger->spool.rows >= GROUP_ROWS || ledger->stop_ns;
-        write = ledger->first_ns + (at_once ? 0 : MS(EW_LEDGER_COMMIT_MS));
+        write = ledger->first_ns + (at_once ? 0 : MS(GATHER_MS));
         write = write < ledger->retry_ns ? ledger->retry_ns : write;
     }
     return write < due ? write : due;

@@ -28,7 +28,7 @@ static char root[64], path[128];
 static struct {
     pthread_mutex_t mutex;
     char said[8192];
-    int sentences, done, given_up;
+    _Atomic int sentences, done, given_up;
     intptr_t last_token;
     bool in_order;
 } heard = {.mutex = PTHREAD_MUTEX_INITIALIZER};
@@ -557,8 +557,8 @@ static int in_child(void (*body)(void))
 static void fill_the_disk(void)
 {
     struct rlimit limit = {256 << 10, RLIM_INFINITY};
-    struct ew_ledger *ledger = open_with(false, 0);
     signal(SIGXFSZ, SIG_IGN);
+    struct ew_ledger *ledger = open_with(false, 0);
     setrlimit(RLIMIT_FSIZE, &limit);
     for (int i = 0; i < 5000; i++) {
         struct ew_record record = row_of(i);
@@ -704,8 +704,8 @@ static void test_a_kill_loses_no_row_that_had_time_to_be_written(void **state)
         while (shared->put < 50)
             wait_ms(1);
         wait_ms(GRACE_MS + 150 + round * 17 % 100);
+        int64_t killed_ms = now_ms(CLOCK_MONOTONIC), safe = 0; /* we may sleep once it is sent */
         kill(child, SIGKILL);
-        int64_t killed_ms = now_ms(CLOCK_MONOTONIC), safe = 0;
         waitpid(child, NULL, 0);
         while (safe < shared->put && killed_ms - shared->put_ms[safe] > GRACE_MS)
             safe++;
