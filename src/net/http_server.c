@@ -11,6 +11,7 @@
 #include <event2/event.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,6 +196,8 @@ int ew_http_server_open(struct ew_http_server **gives, struct event_base *loop,
 {
     EW_ASSERT(params->handle && params->gone && params->error);
     *gives = NULL;
+    /* libevent and OpenSSL write without MSG_NOSIGNAL: a client that hangs up would be our end. */
+    signal(SIGPIPE, SIG_IGN);
     struct ew_http_server *server = calloc(1, sizeof *server);
     if (!server)
         return ew_fail(err, EW_ENOMEM, "no memory for a server");

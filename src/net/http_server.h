@@ -59,6 +59,7 @@ struct ew_http_params {
     void (*error)(void *user, int status, const char *message, struct ew_buf *body);
 };
 
+/* Listens. The process ignores SIGPIPE from now on: any write to a client may meet its end. */
 int ew_http_server_open(struct ew_http_server **gives, struct event_base *loop,
                         const struct ew_http_params *params, struct ew_err *err);
 int ew_http_server_port(const struct ew_http_server *server);

@@ -6,14 +6,15 @@
 
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
+#include <openssl/x509err.h>
 #include <string.h>
 #include <unistd.h>
 
 static int no_passphrase(char *out, int bytes, int writing, void *user)
 {
-    (void)out, (void)bytes, (void)writing, (void)user;
-    return -1; /* OpenSSL would ask at the terminal */
+    (void)out, (void)bytes, (void)writing;
+    *(bool *)user = true; /* OpenSSL itself doesn't say plainly that this was the trouble */
+    return -1;            /* without us it would ask at the terminal */
 }
 
 static const char *why(void)
@@ -45,14 +46,17 @@ static int load(SSL_CTX *tls, const char *certificate, const char *key, struct e
     if (SSL_CTX_use_certificate_chain_file(tls, certificate) != 1)
         return ew_fail(err, EW_EINVAL, "%s isn't a certificate in PEM: %s", certificate, why());
     ERR_clear_error();
+    bool asked = false;
+    SSL_CTX_set_default_passwd_cb(tls, no_passphrase);
+    SSL_CTX_set_default_passwd_cb_userdata(tls, &asked);
     /* Mismatch is told apart from a bad file below: OpenSSL checks both in this call. */
     if (SSL_CTX_use_PrivateKey_file(tls, key, SSL_FILETYPE_PEM) == 1 &&
         SSL_CTX_check_private_key(tls) == 1)
         return 0;
-    int reason = ERR_GET_REASON(ERR_peek_last_error());
+    const int reason = ERR_GET_REASON(ERR_peek_last_error());
     if (reason == X509_R_KEY_VALUES_MISMATCH || reason == X509_R_KEY_TYPE_MISMATCH)
         return ew_fail(err, EW_EINVAL, "key %s doesn't belong to certificate %s", key, certificate);
-    if (reason == PEM_R_BAD_PASSWORD_READ)
+    if (asked)
         return ew_fail(err, EW_EINVAL, "key %s has a passphrase, and nobody is there to ask", key);
     return ew_fail(err, EW_EINVAL, "%s isn't a private key in PEM: %s", key, why());
 }
@@ -73,7 +77,6 @@ int ew_http_tls_open(SSL_CTX **gives, const char *certificate, const char *key, 
     /* Clients that hang up without goodbye are an end like any other: bodies have lengths. */
     SSL_CTX_set_options(tls, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_COMPRESSION);
-    SSL_CTX_set_default_passwd_cb(tls, no_passphrase);
     SSL_CTX_set_alpn_select_cb(tls, select_protocol, NULL);
     int code = load(tls, certificate, key, err);
     ERR_clear_error();
