@@ -43,26 +43,6 @@ static int parse(struct ew_request *out, struct ew_str body, struct ew_fault *fa
 
 /* ---- pieces of an answer ---- */
 
-static void write_bytes(struct ew_jsonw *json, struct ew_str bytes)
-{
-    ew_jsonw_key(json, "bytes");
-    ew_jsonw_array(json);
-    for (size_t i = 0; i < bytes.bytes; i++)
-        ew_jsonw_int(json, (unsigned char)bytes.data[i]);
-    ew_jsonw_end(json);
-}
-
-/* Opens the object of one token. */
-static void write_token(struct ew_jsonw *json, const struct ew_reply_token *token)
-{
-    ew_jsonw_object(json);
-    ew_jsonw_key(json, "token");
-    ew_jsonw_str(json, token->text);
-    ew_jsonw_key(json, "logprob");
-    ew_openai_logprob(json, token->logprob);
-    write_bytes(json, token->text);
-}
-
 static void write_logprobs(struct ew_jsonw *json, const struct ew_delta *delta)
 {
     ew_jsonw_key(json, "logprobs");
@@ -75,11 +55,11 @@ static void write_logprobs(struct ew_jsonw *json, const struct ew_delta *delta)
     ew_jsonw_array(json);
     for (size_t i = 0; i < delta->token_count; i++) {
         const struct ew_reply_token *token = &delta->tokens[i];
-        write_token(json, token);
+        ew_write_token(json, token);
         ew_jsonw_key(json, "top_logprobs");
         ew_jsonw_array(json);
         for (uint32_t k = 0; k < token->top_count; k++) {
-            write_token(json, &token->top[k]);
+            ew_write_token(json, &token->top[k]);
             ew_jsonw_end(json);
         }
         ew_jsonw_end(json);
@@ -142,9 +122,9 @@ static void write_choice(struct ew_jsonw *json, const struct ew_delta *choice)
 static int whole(const struct ew_reply *reply, const struct ew_delta *choices, size_t count,
                  struct ew_buf *out)
 {
-    struct ew_openai_text text;
+    struct ew_write text;
     struct ew_jsonw *json = &text.json;
-    ew_openai_text_begin(&text, out);
+    ew_write_begin(&text, out);
     ew_openai_head(json, reply, whole_object);
     ew_jsonw_key(json, "choices");
     ew_jsonw_array(json);
@@ -153,13 +133,13 @@ static int whole(const struct ew_reply *reply, const struct ew_delta *choices, s
     ew_jsonw_end(json);
     ew_openai_usage(json, reply);
     ew_jsonw_end(json);
-    return ew_openai_text_end(&text);
+    return ew_write_end(&text);
 }
 
 /* ---- the answer in chunks ---- */
 
 /* Opens a chunk up to the inside of its "delta". */
-static void chunk_begin(struct ew_openai_text *text, const struct ew_reply *reply, uint32_t choice,
+static void chunk_begin(struct ew_write *text, const struct ew_reply *reply, uint32_t choice,
                         struct ew_buf *out)
 {
     struct ew_jsonw *json = &text->json;
@@ -173,7 +153,7 @@ static void chunk_begin(struct ew_openai_text *text, const struct ew_reply *repl
     ew_jsonw_object(json);
 }
 
-static int chunk_end(struct ew_openai_text *text, const struct ew_reply *reply,
+static int chunk_end(struct ew_write *text, const struct ew_reply *reply,
                      const struct ew_delta *logprobs, enum ew_finish finish)
 {
     struct ew_jsonw *json = &text->json;
@@ -193,7 +173,7 @@ static int start(const struct ew_reply *reply, struct ew_buf *out)
 {
     int rc = 0;
     for (uint32_t i = 0; i < reply->request->n && !rc; i++) {
-        struct ew_openai_text text;
+        struct ew_write text;
         chunk_begin(&text, reply, i, out);
         ew_jsonw_put_text(&text.json, "role", "assistant");
         ew_jsonw_put_text(&text.json, "content", "");
@@ -205,7 +185,7 @@ static int start(const struct ew_reply *reply, struct ew_buf *out)
 
 static int delta(const struct ew_reply *reply, const struct ew_delta *delta, struct ew_buf *out)
 {
-    struct ew_openai_text text;
+    struct ew_write text;
     size_t before = out->bytes;
     int rc = 0;
     /* A token that is half a character has no text yet, but its log probability. */

@@ -144,7 +144,7 @@ static void write_top(struct ew_jsonw *json, const struct ew_reply_token *token)
             continue;
         seen[count++] = top->text;
         ew_jsonw_key_str(json, top->text);
-        ew_openai_logprob(json, top->logprob);
+        ew_write_logprob(json, top->logprob);
     }
     ew_jsonw_end(json);
 }
@@ -165,7 +165,7 @@ static void write_logprobs(struct ew_jsonw *json, const struct ew_delta *delta)
     ew_jsonw_key(json, "token_logprobs");
     ew_jsonw_array(json);
     for (size_t i = 0; i < delta->token_count; i++)
-        ew_openai_logprob(json, delta->tokens[i].logprob);
+        ew_write_logprob(json, delta->tokens[i].logprob);
     ew_jsonw_end(json);
     ew_jsonw_key(json, "top_logprobs");
     ew_jsonw_array(json);
@@ -206,13 +206,13 @@ static void write_choices(struct ew_jsonw *json, const struct ew_delta *choices,
 static int whole(const struct ew_reply *reply, const struct ew_delta *choices, size_t count,
                  struct ew_buf *out)
 {
-    struct ew_openai_text text;
-    ew_openai_text_begin(&text, out);
+    struct ew_write text;
+    ew_write_begin(&text, out);
     ew_openai_head(&text.json, reply, object);
     write_choices(&text.json, choices, count);
     ew_openai_usage(&text.json, reply);
     ew_jsonw_end(&text.json);
-    return ew_openai_text_end(&text);
+    return ew_write_end(&text);
 }
 
 /* There is nothing to say before the first text. */
@@ -227,7 +227,7 @@ static int delta(const struct ew_reply *reply, const struct ew_delta *delta, str
 {
     if (!delta->text.bytes && !delta->token_count && delta->finish == EW_FINISH_NONE)
         return 0;
-    struct ew_openai_text text;
+    struct ew_write text;
     ew_openai_event_begin(&text, out);
     ew_openai_head(&text.json, reply, object);
     write_choices(&text.json, delta, 1);

@@ -49,23 +49,24 @@ static void add_stop(struct ew_read *in, const json_t *value, const char *path)
         in->request->stops[in->request->stop_count++] = text;
 }
 
-static void read_stops(struct ew_read *in, const json_t *root)
+void ew_openai_stops_read(struct ew_read *in, const json_t *object, const char *where)
 {
-    const json_t *stop = ew_read_get(in, root, "stop");
+    const json_t *stop = ew_read_get(in, object, "stop");
+    char path[EW_READ_PATH_BYTES];
+    ew_read_path(path, where, "stop");
     if (!stop)
         return;
     if (json_is_string(stop)) {
-        add_stop(in, stop, "stop");
+        add_stop(in, stop, path);
         return;
     }
     if (!json_is_array(stop)) {
-        ew_read_wrong_type(in, "stop", "one of a string or array of strings", stop);
+        ew_read_wrong_type(in, path, "one of a string or array of strings", stop);
         return;
     }
-    stop = ew_read_array(in, root, "", "stop", EW_REQUEST_STOPS_MAX);
+    stop = ew_read_array(in, object, where, "stop", EW_REQUEST_STOPS_MAX);
     for (size_t i = 0; stop && i < json_array_size(stop); i++) {
-        char path[EW_READ_PATH_BYTES];
-        snprintf(path, sizeof path, "stop[%zu]", i);
+        snprintf(path, sizeof path, "%.40s%sstop[%zu]", where, *where ? "." : "", i);
         add_stop(in, json_array_get(stop, i), path);
     }
 }
@@ -143,7 +144,7 @@ void ew_openai_fields_read(struct ew_read *in, const json_t *root)
     request->n = (uint32_t)n;
     ew_read_int(in, root, "", "max_tokens", TOKENS_RANGE, &max_tokens);
     request->max_tokens = (uint32_t)max_tokens;
-    read_stops(in, root);
+    ew_openai_stops_read(in, root, "");
     read_sampling(in, root);
     read_bias(in, root);
     request->user = ew_read_text(in, root, "", "user");

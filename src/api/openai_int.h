@@ -4,24 +4,23 @@
 #define EW_OPENAI_INT_H
 
 #include "api/read.h"
+#include "api/write.h"
 
 /* Each reads its part of the body into in->request. */
 void ew_openai_fields_read(struct ew_read *in, const json_t *root);
 void ew_openai_messages_read(struct ew_read *in, const json_t *root);
 /* tools, tool_choice, parallel_tool_calls, response_format. */
 void ew_openai_tools_read(struct ew_read *in, const json_t *root);
+/* Of these, the tools alone; the array as it came, or NULL. */
+const json_t *ew_openai_tools_list(struct ew_read *in, const json_t *root);
+/* One string, or an array of them. */
+void ew_openai_stops_read(struct ew_read *in, const json_t *object, const char *where);
+/* How a template calls the message's role; NULL: a fault. */
+const char *ew_openai_role(struct ew_read *in, const json_t *message, const char *where);
 
-/* One answer, or one event of a stream, being written: undone when the buffer is full. */
-struct ew_openai_text {
-    struct ew_jsonw json;
-    struct ew_buf *out;
-    size_t before;
-};
-void ew_openai_text_begin(struct ew_openai_text *text, struct ew_buf *out);
-int ew_openai_text_end(struct ew_openai_text *text);
 /* "data: " in front, an empty line behind. */
-void ew_openai_event_begin(struct ew_openai_text *text, struct ew_buf *out);
-int ew_openai_event_end(struct ew_openai_text *text);
+void ew_openai_event_begin(struct ew_write *text, struct ew_buf *out);
+int ew_openai_event_end(struct ew_write *text);
 
 /* Opens the object: id, object, created, model, system_fingerprint. */
 void ew_openai_head(struct ew_jsonw *json, const struct ew_reply *reply, const char *object);
@@ -29,7 +28,6 @@ void ew_openai_usage(struct ew_jsonw *json, const struct ew_reply *reply);
 /* A stream with include_usage has the key in each chunk: null, until the one that ends it. */
 void ew_openai_usage_later(struct ew_jsonw *json, const struct ew_reply *reply);
 void ew_openai_finish(struct ew_jsonw *json, enum ew_finish finish);
-void ew_openai_logprob(struct ew_jsonw *json, float logprob);
 /* The chunk with the usage, if it was asked for, and "[DONE]". */
 int ew_openai_stream_end(const struct ew_reply *reply, const char *object, struct ew_buf *out);
 int ew_openai_error(const struct ew_fault *fault, struct ew_buf *out);

@@ -10,8 +10,7 @@
 
 static const char roles[] = "'system', 'assistant', 'user', 'function', 'tool', and 'developer'";
 
-/* How a template calls the role; NULL: a fault. */
-static const char *role_of(struct ew_read *in, const json_t *message, const char *where)
+const char *ew_openai_role(struct ew_read *in, const json_t *message, const char *where)
 {
     static const struct {
         const char *theirs, *ours;
@@ -163,7 +162,7 @@ static void write_message(struct ew_read *in, struct ew_jsonw *json, const json_
 {
     if (!ew_read_is_object(in, message, where))
         return;
-    const char *role = role_of(in, message, where);
+    const char *role = ew_openai_role(in, message, where);
     const json_t *calls = NULL;
     if (!role)
         return;

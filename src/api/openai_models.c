@@ -13,8 +13,8 @@ static void write_model(struct ew_jsonw *json, const struct ew_wire_model *model
 
 int ew_openai_models(const struct ew_wire_model *models, size_t count, struct ew_buf *out)
 {
-    struct ew_openai_text text;
-    ew_openai_text_begin(&text, out);
+    struct ew_write text;
+    ew_write_begin(&text, out);
     ew_jsonw_object(&text.json);
     ew_jsonw_put_text(&text.json, "object", "list");
     ew_jsonw_key(&text.json, "data");
@@ -23,13 +23,13 @@ int ew_openai_models(const struct ew_wire_model *models, size_t count, struct ew
         write_model(&text.json, &models[i]);
     ew_jsonw_end(&text.json);
     ew_jsonw_end(&text.json);
-    return ew_openai_text_end(&text);
+    return ew_write_end(&text);
 }
 
 int ew_openai_model(const struct ew_wire_model *model, struct ew_buf *out)
 {
-    struct ew_openai_text text;
-    ew_openai_text_begin(&text, out);
+    struct ew_write text;
+    ew_write_begin(&text, out);
     write_model(&text.json, model);
-    return ew_openai_text_end(&text);
+    return ew_write_end(&text);
 }

@@ -88,7 +88,6 @@ static void read_choice(struct ew_read *in, const json_t *root, const json_t *to
 {
     static const char *const names[] = {"none", "auto", "required"}; /* by enum ew_tool_choice */
     const json_t *choice = ew_read_get(in, root, "tool_choice");
-    in->request->tool_choice = json_array_size(tools) ? EW_TOOLS_AUTO : EW_TOOLS_NONE;
     if (!choice)
         return;
     const char *word = json_is_string(choice) ? ew_read_string(in, choice, "tool_choice") : NULL;
@@ -163,9 +162,8 @@ static void read_format(struct ew_read *in, const json_t *root)
                             "'json_object', 'json_schema', and 'text'");
 }
 
-void ew_openai_tools_read(struct ew_read *in, const json_t *root)
+const json_t *ew_openai_tools_list(struct ew_read *in, const json_t *root)
 {
-    refuse_functions(in, root);
     const json_t *tools = ew_read_array(in, root, "", "tools", EW_REQUEST_TOOLS_MAX);
     for (size_t i = 0; tools && i < json_array_size(tools); i++) {
         char where[32];
@@ -173,9 +171,17 @@ void ew_openai_tools_read(struct ew_read *in, const json_t *root)
         check_tool(in, json_array_get(tools, i), where);
     }
     in->request->parallel_tool_calls = true;
-    ew_read_flag(in, root, "", "parallel_tool_calls", &in->request->parallel_tool_calls);
+    in->request->tool_choice = json_array_size(tools) ? EW_TOOLS_AUTO : EW_TOOLS_NONE;
     if (!ew_read_failed(in) && json_array_size(tools))
         in->request->tools = ew_read_json(in, tools, "tools");
+    return tools;
+}
+
+void ew_openai_tools_read(struct ew_read *in, const json_t *root)
+{
+    refuse_functions(in, root);
+    const json_t *tools = ew_openai_tools_list(in, root);
+    ew_read_flag(in, root, "", "parallel_tool_calls", &in->request->parallel_tool_calls);
     if (!ew_read_failed(in))
         read_choice(in, root, tools);
     read_format(in, root);

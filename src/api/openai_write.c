@@ -1,52 +1,16 @@
-/* openai_write.c - the pieces of OpenAI's answers: events, usage with our extension, log
- * probabilities, errors.
- *
- * A chunk of a stream takes a few microseconds and no memory beyond the buffer's own, so that
- * eight streams of a small model don't notice it (tests/unit/test_openai_chat.c measures it). */
+/* openai_write.c - the pieces of OpenAI's answers: events, usage with our extension, errors. */
 #include "api/openai_int.h"
 
-#include "base/clock.h"
-#include "flow/usage.h"
-
-#include <math.h>
-
-/* What is noise in a measurement isn't written. */
-enum { MEASURE_DIGITS = 6, LOGPROB_DIGITS = 7 };
-
-/* OpenAI's number for a token that can hardly be; JSON has none for minus infinity. */
-#define LOGPROB_HARDLY (-9999.0)
-
-void ew_openai_text_begin(struct ew_openai_text *text, struct ew_buf *out)
+void ew_openai_event_begin(struct ew_write *text, struct ew_buf *out)
 {
-    text->out = out;
-    text->before = out->bytes;
-    ew_jsonw_init(&text->json, out, EW_JSONW_COMPACT);
-}
-
-static int undo_on_failure(struct ew_openai_text *text, int rc)
-{
-    if (rc && text->out->data) {
-        text->out->bytes = text->before;
-        text->out->data[text->before] = '\0';
-    }
-    return rc;
-}
-
-int ew_openai_text_end(struct ew_openai_text *text)
-{
-    return undo_on_failure(text, ew_jsonw_finish(&text->json, NULL));
-}
-
-void ew_openai_event_begin(struct ew_openai_text *text, struct ew_buf *out)
-{
-    ew_openai_text_begin(text, out);
+    ew_write_begin(text, out);
     text->json.err.code = ew_buf_text(out, "data: ", &text->json.err);
 }
 
-int ew_openai_event_end(struct ew_openai_text *text)
+int ew_openai_event_end(struct ew_write *text)
 {
     int rc = ew_jsonw_finish(&text->json, NULL);
-    return undo_on_failure(text, rc ? rc : ew_buf_text(text->out, "\n", NULL));
+    return ew_write_undo(text, rc ? rc : ew_buf_text(text->out, "\n", NULL));
 }
 
 void ew_openai_head(struct ew_jsonw *json, const struct ew_reply *reply, const char *object)
@@ -57,22 +21,6 @@ void ew_openai_head(struct ew_jsonw *json, const struct ew_reply *reply, const c
     ew_jsonw_put_int(json, "created", reply->created_s);
     ew_jsonw_put_text(json, "model", reply->model);
     ew_jsonw_put_text(json, "system_fingerprint", reply->fingerprint);
-}
-
-static void write_extension(struct ew_jsonw *json, const struct ew_reply *reply)
-{
-    const struct ew_usage *usage = &reply->usage;
-    double ttft_ms = usage->ttft_ns ? (double)usage->ttft_ns / EW_NS_PER_MS : NAN;
-    bool known = usage->energy.kind != EW_ENERGY_UNKNOWN;
-    ew_jsonw_key(json, "edgewise");
-    ew_jsonw_object(json);
-    ew_jsonw_put_text(json, "device", reply->device);
-    ew_jsonw_put_digits(json, "energy_j", known ? usage->energy.joules : NAN, MEASURE_DIGITS);
-    ew_jsonw_put_text(json, "energy_kind", ew_energy_kind_name(usage->energy.kind));
-    ew_jsonw_put_digits(json, "cost_cents", usage->cost_cents, MEASURE_DIGITS);
-    ew_jsonw_put_digits(json, "ttft_ms", ttft_ms, MEASURE_DIGITS);
-    ew_jsonw_put_digits(json, "tokens_per_s", ew_usage_decode_tokens_per_s(usage), MEASURE_DIGITS);
-    ew_jsonw_end(json);
 }
 
 void ew_openai_usage(struct ew_jsonw *json, const struct ew_reply *reply)
@@ -91,7 +39,7 @@ void ew_openai_usage(struct ew_jsonw *json, const struct ew_reply *reply)
     ew_jsonw_object(json);
     ew_jsonw_put_int(json, "reasoning_tokens", 0);
     ew_jsonw_end(json);
-    write_extension(json, reply);
+    ew_write_extension(json, reply);
     ew_jsonw_end(json);
 }
 
@@ -114,15 +62,9 @@ void ew_openai_finish(struct ew_jsonw *json, enum ew_finish finish)
     ew_jsonw_put_text(json, "finish_reason", names[finish]);
 }
 
-void ew_openai_logprob(struct ew_jsonw *json, float logprob)
-{
-    double value = isinf(logprob) ? LOGPROB_HARDLY : (double)logprob;
-    ew_jsonw_digits(json, value, LOGPROB_DIGITS);
-}
-
 static int write_usage_chunk(const struct ew_reply *reply, const char *object, struct ew_buf *out)
 {
-    struct ew_openai_text text;
+    struct ew_write text;
     struct ew_jsonw *json = &text.json;
     ew_openai_event_begin(&text, out);
     ew_openai_head(json, reply, object);
@@ -155,15 +97,15 @@ static void write_error(struct ew_jsonw *json, const struct ew_fault *fault)
 
 int ew_openai_error(const struct ew_fault *fault, struct ew_buf *out)
 {
-    struct ew_openai_text text;
-    ew_openai_text_begin(&text, out);
+    struct ew_write text;
+    ew_write_begin(&text, out);
     write_error(&text.json, fault);
-    return ew_openai_text_end(&text);
+    return ew_write_end(&text);
 }
 
 int ew_openai_stream_error(const struct ew_fault *fault, struct ew_buf *out)
 {
-    struct ew_openai_text text;
+    struct ew_write text;
     ew_openai_event_begin(&text, out);
     write_error(&text.json, fault);
     return ew_openai_event_end(&text);

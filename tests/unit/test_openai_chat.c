@@ -54,9 +54,9 @@ static struct ew_str str(const char *text)
 #define USAGE                                                                                      \
     "\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":3,\"total_tokens\":10,"                  \
     "\"prompt_tokens_details\":{\"cached_tokens\":4},"                                             \
-    "\"completion_tokens_details\":{\"reasoning_tokens\":0},\"edgewise\":{\"device\":\"pi\","      \
+    "\"completion_tokens_details\":{\"reasoning_tokens\":0},\"device\":\"pi\","                    \
     "\"energy_j\":null,\"energy_kind\":\"unknown\",\"cost_cents\":null,\"ttft_ms\":null,"          \
-    "\"tokens_per_s\":null}}"
+    "\"tokens_per_s\":null}"
 
 static void test_an_answer_in_whole(void **state)
 {
@@ -88,7 +88,7 @@ static void test_known_figures_are_told_in_the_extension(void **state)
     struct ew_delta choice = {.finish = EW_FINISH_STOP};
     assert_int_equal(ew_openai_chat.whole(&reply, &choice, 1, &out), 0);
     assert_non_null(strstr(ew_buf_cstr(&out),
-                           "\"edgewise\":{\"device\":\"pi\",\"energy_j\":1.5,\"energy_kind\":"
+                           "\"device\":\"pi\",\"energy_j\":1.5,\"energy_kind\":"
                            "\"modelled\",\"cost_cents\":1e-05,\"ttft_ms\":123.457,"
                            "\"tokens_per_s\":4}"));
 }

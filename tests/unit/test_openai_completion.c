@@ -72,9 +72,9 @@ static void test_faults(void **state)
 #define USAGE                                                                                      \
     "\"usage\":{\"prompt_tokens\":2,\"completion_tokens\":1,\"total_tokens\":3,"                   \
     "\"prompt_tokens_details\":{\"cached_tokens\":0},"                                             \
-    "\"completion_tokens_details\":{\"reasoning_tokens\":0},\"edgewise\":{\"device\":\"d\","       \
+    "\"completion_tokens_details\":{\"reasoning_tokens\":0},\"device\":\"d\","                     \
     "\"energy_j\":null,\"energy_kind\":\"unknown\",\"cost_cents\":null,\"ttft_ms\":null,"          \
-    "\"tokens_per_s\":null}}"
+    "\"tokens_per_s\":null}"
 
 static struct ew_buf out;
 
