@@ -37,6 +37,8 @@ struct ew_wire_model {
     uint64_t parameters;
     uint32_t ctx, embedding;
     bool tools, loaded;
+    int64_t expires_s; /* of a loaded one: Unix time at which idleness unloads it; 0: not known;
+                          < 0: never */
     const char *template_text; /* chat template; NULL: none */
 };
 int ew_openai_models(const struct ew_wire_model *models, size_t count, struct ew_buf *out);

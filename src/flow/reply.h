@@ -47,6 +47,7 @@ struct ew_reply {
     const char *fingerprint;
     const char *device;         /* which device answered */
     struct ew_usage usage;      /* whole by the end */
+    enum ew_finish finish;      /* of the first choice, by the end: Ollama's last line tells it */
     uint64_t load_ns, total_ns; /* Ollama tells them */
 };
 
