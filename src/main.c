@@ -30,6 +30,8 @@ static const struct command commands[] = {
 
     {"pcr", ew_cmd_pcr, "weigh quality and responsiveness against cost"},
 
+    {"serve", ew_cmd_serve, "answer over HTTP, as OpenAI and Ollama do"},
+
     {"ledger", ew_cmd_ledger, "ask what was served: rows, sums, CSV, JSON"},
 
     {"tokenize", ew_cmd_tokenize, "text to token ids, and back"},

@@ -83,12 +83,12 @@ struct ew_config_key {
 
 #define EW_CONFIG_POLICY_KEYS(X, raw, target)                                                      \
     X(raw, target, on_full, FULL, on_full, 0, 0, "queue",                                          \
-      "what happens to a request when all streams are busy: queue, or reject with 429")            \
+      "what happens to a request when all streams are busy: queue, or reject with 503")            \
     X(raw, target, tariff_cents_per_kwh, REAL, tariff_cents_per_kwh, 0, 1e6, "25",                 \
       "price of electricity")
 
 #define EW_CONFIG_QUEUE_KEYS(X, raw, target)                                                       \
-    X(raw, target, max, WHOLE, queue_max, 0, 100000, "64", "requests that wait; 429 to more")      \
+    X(raw, target, max, WHOLE, queue_max, 0, 100000, "64", "requests that wait; 503 to more")      \
     X(raw, target, timeout, DURATION, queue_timeout_s, 0.001, 86400, "60s",                        \
       "the longest that one waits before it is refused with 503")
 

@@ -1,1 +1,1 @@
-edgewise serv
+edgewise fly

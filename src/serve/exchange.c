@@ -1,0 +1,485 @@
+/* exchange.c - the steps of a request's way, and every way off it. */
+#include "serve/exchange.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "serve/account.h"
+#include "serve/prepare.h"
+#include "serve/reload.h"
+#include "serve/routes.h"
+
+static uint64_t now(void)
+{
+    return ew_clock_now_ns(&ew_clock_real);
+}
+
+static void pump(struct ew_server *server);
+static void end(struct ew_exchange *x);
+
+/* ---- coming and going ---- */
+
+static void join(struct ew_server *server, struct ew_exchange *x)
+{
+    x->next = server->exchanges;
+    if (x->next)
+        x->next->before = x;
+    server->exchanges = x;
+    server->exchange_count++;
+}
+
+static void leave(struct ew_server *server, struct ew_exchange *x)
+{
+    *(x->before ? &x->before->next : &server->exchanges) = x->next;
+    if (x->next)
+        x->next->before = x->before;
+    server->exchange_count--;
+}
+
+static void drop(struct ew_exchange *x)
+{
+    struct ew_server *server = x->server;
+    leave(server, x);
+    ew_exchange_drop_choices(x);
+    ew_grammars_put(server->grammars, &x->grammar);
+    ew_job_fini(&x->job);
+    ew_buf_fini(&x->out);
+    if (x->holds_model)
+        ew_models_done(x->model, now());
+    free(x);
+    ew_server_check_drained(server);
+}
+
+/* Nobody else has it any more: its row, then its answer. */
+static void conclude(struct ew_exchange *x)
+{
+    struct ew_server *server = x->server;
+    EW_ASSERT(!x->task.pending && !x->job.held);
+    ew_queue_leave(server->queue, &x->item, now());
+    x->ended_ns = now();
+    if (x->http)
+        ew_exchange_compose_end(x);
+    if (ew_account_put(x)) {
+        x->state = EW_EXCHANGE_COMMITTING;
+    } else {
+        if (x->http)
+            ew_exchange_tell_end(x);
+        drop(x);
+    }
+    pump(server);
+}
+
+/* Takes back what was begun; concludes at once where nobody else has a part of it. */
+static void end(struct ew_exchange *x)
+{
+    struct ew_server *server = x->server;
+    if (x->state == EW_EXCHANGE_ENDING || x->state == EW_EXCHANGE_COMMITTING)
+        return;
+    if (x->state == EW_EXCHANGE_LOADING && !x->holds_model && x->model) {
+        struct ew_models_entry *model = x->model;
+        x->model = NULL;
+        ew_models_forget(model, &x->waiter);
+    }
+    ew_queue_leave(server->queue, &x->item, now());
+    x->state = EW_EXCHANGE_ENDING;
+    if (x->begun_ns)
+        ew_jobs_end(server->jobs, &x->job);
+    else if (!x->task.pending)
+        conclude(x);
+}
+
+void ew_exchange_fail(struct ew_exchange *x, const struct ew_fault *fault)
+{
+    if (!x->fault.status)
+        x->fault = *fault;
+    end(x);
+}
+
+void ew_exchange_gone(struct ew_exchange *x)
+{
+    x->http = NULL;
+    if (x->state != EW_EXCHANGE_COMMITTING && !(x->state == EW_EXCHANGE_ENDING && x->fault.status))
+        x->gone = true;
+    end(x);
+    pump(x->server);
+}
+
+/* ---- the queue ---- */
+
+static struct ew_exchange *of_item(struct ew_queue_item *item)
+{
+    return (void *)((char *)item - offsetof(struct ew_exchange, item));
+}
+
+static void overloaded(struct ew_exchange *x, const char *why)
+{
+    struct ew_fault fault;
+    double s = ew_queue_retry_s(x->server->queue);
+    ew_fault_set(&fault, 503, "overloaded", NULL,
+                 "The server is overloaded: %s. Try again in "
+                 "%.0f s.",
+                 why, s);
+    fault.retry_after_s = s;
+    ew_exchange_fail(x, &fault);
+}
+
+/* Whoever may start does; who must make room is paused first. */
+static void pump(struct ew_server *server)
+{
+    struct ew_queue_item *item;
+    for (;;) {
+        while ((item = ew_queue_next(server->queue))) {
+            struct ew_exchange *x = of_item(item);
+            x->state = EW_EXCHANGE_RUNNING;
+            if (!x->begun_ns)
+                x->begun_ns = now();
+            ew_jobs_run(server->jobs, &x->job);
+        }
+        if (!(item = ew_queue_victim(server->queue)))
+            return;
+        of_item(item)->state = EW_EXCHANGE_QUEUED;
+        ew_jobs_pause(server->jobs, &of_item(item)->job);
+    }
+}
+
+static void enqueue(struct ew_exchange *x)
+{
+    struct ew_err err = {0};
+    struct ew_fault fault;
+    x->state = EW_EXCHANGE_QUEUED;
+    x->queued_ns = now();
+    int failed =
+        ew_queue_put(x->server->queue, &x->item, x->key, x->job.stream_count, x->queued_ns, &err);
+    if (failed == EW_ELIMIT) {
+        overloaded(x, err.text);
+    } else if (failed) {
+        ew_fault_set(&fault, 503, NULL, NULL, "%s", err.text);
+        ew_exchange_fail(x, &fault);
+    } else {
+        pump(x->server);
+    }
+}
+
+/* ---- preparing ---- */
+
+static struct ew_exchange *of_task(struct ew_task *task)
+{
+    return (void *)((char *)task - offsetof(struct ew_exchange, task));
+}
+
+/* The worker's thread; the loop doesn't touch job and fault meanwhile. */
+static void run_prepare(struct ew_task *task)
+{
+    struct ew_exchange *x = of_task(task);
+    (void)!ew_prepare(&x->job, x->model->about.ctx, x->server->grammars, &x->grammar, &x->prepared);
+}
+
+static void prepared(struct ew_task *task)
+{
+    struct ew_exchange *x = of_task(task);
+    struct ew_err err = {0};
+    if (x->state == EW_EXCHANGE_ENDING) {
+        conclude(x);
+    } else if (x->prepared.status) {
+        ew_exchange_fail(x, &x->prepared);
+    } else if (ew_exchange_make_choices(x, &err)) {
+        ew_fault_set(&x->prepared, 503, NULL, NULL, "%s", err.text);
+        ew_exchange_fail(x, &x->prepared);
+    } else {
+        enqueue(x);
+    }
+}
+
+static void prepare(struct ew_exchange *x)
+{
+    x->holds_model = true;
+    x->state = EW_EXCHANGE_PREPARING;
+    x->job.slot = &x->model->slot;
+    if (x->job.request.load_only) {
+        conclude(x);
+        return;
+    }
+    x->task = (struct ew_task){.run = run_prepare, .done = prepared};
+    ew_worker_put(x->server->preparer, &x->task);
+}
+
+static void model_told(struct ew_models_waiter *waiter, const struct ew_fault *fault)
+{
+    struct ew_exchange *x = (void *)((char *)waiter - offsetof(struct ew_exchange, waiter));
+    x->loaded_ns = now();
+    if (fault) {
+        x->model = NULL;
+        ew_exchange_fail(x, fault);
+    } else {
+        prepare(x);
+    }
+}
+
+/* ---- arriving ---- */
+
+/* FNV-1a: only to tell clients apart. */
+static uint64_t hash(const char *text)
+{
+    uint64_t sum = 0xcbf29ce484222325u;
+    for (; *text; text++)
+        sum = (sum ^ (unsigned char)*text) * 0x100000001b3u;
+    return sum;
+}
+
+/* Whose it is where no clients are configured: what the client says of itself, or where it is. */
+static uint64_t key_of(const struct ew_exchange *x)
+{
+    const char *token = ew_http_header(x->http, "Authorization");
+    if (x->server->config->client_count)
+        return hash(x->client);
+    if (x->job.request.user)
+        return hash(x->job.request.user);
+    return hash(token ? token : x->peer);
+}
+
+static uint32_t count_of(const struct ew_server *server, const char *client)
+{
+    uint32_t count = 0;
+    for (const struct ew_exchange *x = server->exchanges; x; x = x->next)
+        count += x->state != EW_EXCHANGE_COMMITTING && strcmp(x->client, client) == 0;
+    return count;
+}
+
+static uint32_t requests_max(const struct ew_config *config, const char *client)
+{
+    for (unsigned i = 0; i < config->client_count; i++)
+        if (strcmp(config->clients[i].name, client) == 0)
+            return config->clients[i].requests_max;
+    return 0;
+}
+
+/* What can be refused without looking at the request: cheap when there are too many. */
+static int check_room(const struct ew_exchange *x, struct ew_fault *fault)
+{
+    const struct ew_server *server = x->server;
+    uint32_t max = requests_max(server->config, x->client);
+    uint32_t all = ew_queue_waiting(server->queue) + ew_queue_running(server->queue);
+    const struct ew_queue_params params = ew_reload_queue_params(server->config);
+    uint32_t limit = params.places + params.waiting_max;
+    double s = ew_queue_retry_s(server->queue);
+    if (server->state >= EW_SERVER_DRAINING) {
+        ew_fault_set(fault, 503, NULL, NULL, "The server is shutting down.");
+        fault->retry_after_s = 1;
+        return -1;
+    }
+    if (max && count_of(server, x->client) > max) {
+        ew_fault_set(fault, 429, NULL, NULL,
+                     "Rate limit reached for %s: %u requests at once are "
+                     "allowed. Try again in %.0f s.",
+                     x->client, max, s);
+        fault->retry_after_s = s;
+        return -1;
+    }
+    /* This one is counted already. */
+    if (server->exchange_count > limit && server->exchange_count - server->committing > limit) {
+        ew_fault_set(fault, 503, "overloaded", NULL,
+                     "The server is overloaded: %u requests run or "
+                     "wait. Try again in %.0f s.",
+                     all, s);
+        fault->retry_after_s = s;
+        return -1;
+    }
+    return 0;
+}
+
+static int check_model(struct ew_exchange *x, struct ew_fault *fault)
+{
+    const char *name = x->job.request.model;
+    x->model = ew_models_find(x->server->models, name);
+    if (x->model)
+        return 0;
+    ew_fault_set(fault, 404, "model_not_found", "model",
+                 "The model '%s' does not exist or you do not have access to it.", name);
+    return -1;
+}
+
+static void note_origin(struct ew_exchange *x, const char *client)
+{
+    const struct ew_config *config = x->server->config;
+    struct timespec at;
+    clock_gettime(CLOCK_REALTIME, &at);
+    uint64_t at_ns = now();
+    x->arrived_ns = ew_http_arrival_ns(x->http);
+    x->arrived_ms = (int64_t)at.tv_sec * 1000 + at.tv_nsec / (int64_t)EW_NS_PER_MS -
+                    (int64_t)((at_ns - x->arrived_ns) / EW_NS_PER_MS);
+    snprintf(x->client, sizeof x->client, "%s", client);
+    snprintf(x->peer, sizeof x->peer, "%s", ew_http_peer(x->http));
+    snprintf(x->policy, sizeof x->policy, "%s", config->version);
+    snprintf(x->device, sizeof x->device, "%s", ew_server_device(x->server));
+    x->tariff_cents_per_kwh = config->tariff_cents_per_kwh;
+    x->keeps_prompt = config->ledger_prompts;
+    x->durable = config->ledger_durable;
+    x->deadline_ns = x->arrived_ns + (uint64_t)(config->request_timeout_s * EW_NS_PER_S);
+    x->patience_ns = x->arrived_ns + (uint64_t)(config->queue_timeout_s * EW_NS_PER_S);
+}
+
+static void admit(struct ew_exchange *x)
+{
+    struct ew_fault fault = {0};
+    struct ew_request *r = &x->job.request;
+    if (check_room(x, &fault) || x->wire->parse(r, ew_http_body(x->http), &fault) ||
+        check_model(x, &fault)) {
+        ew_exchange_fail(x, &fault);
+        return;
+    }
+    x->key = key_of(x);
+    if (!r->has_seed)
+        r->sampling.seed = ew_rng_next(&x->server->rng);
+    ew_server_id(x->server, r->kind == EW_REQUEST_CHAT ? "chatcmpl-" : "cmpl-", x->reply_id,
+                 sizeof x->reply_id);
+    if (r->keep_alive_s == r->keep_alive_s)
+        x->model->keep_alive_s = r->keep_alive_s;
+    bool waits = x->model->state != EW_MODELS_READY;
+    x->loading_ns = waits ? now() : 0;
+    if (ew_models_ask(x->model, &x->waiter, now()))
+        prepare(x);
+}
+
+void ew_exchange_begin(struct ew_server *server, struct ew_http_request *http,
+                       const struct ew_wire *wire, const char *route, const char *client)
+{
+    struct ew_exchange *x = calloc(1, sizeof *x);
+    if (!x) {
+        struct ew_fault fault;
+        ew_fault_set(&fault, 503, NULL, NULL, "no memory for a request");
+        ew_routes_fail(http, wire, &fault);
+        return;
+    }
+    x->server = server;
+    x->http = http;
+    x->wire = wire;
+    x->route = route;
+    x->waiter.told = model_told;
+    x->state = EW_EXCHANGE_LOADING;
+    ew_buf_init(&x->out, 1 << 20);
+    ew_job_init(&x->job);
+    ew_server_id(server, "req_", x->id, sizeof x->id);
+    ew_http_add_header(http, "X-Edgewise-Request-Id", x->id);
+    ew_http_add_header(http, "X-Request-Id", x->id);
+    ew_http_add_header(http, "X-Edgewise-Device", ew_server_device(server));
+    ew_http_set_user(http, x);
+    note_origin(x, client);
+    join(server, x);
+    ew_server_tick_soon(server);
+    admit(x);
+}
+
+/* ---- running ---- */
+
+static void stall(struct ew_exchange *x)
+{
+    ew_queue_leave(x->server->queue, &x->item, now());
+    ew_jobs_pause(x->server->jobs, &x->job);
+    x->state = EW_EXCHANGE_STALLED;
+    pump(x->server);
+}
+
+void ew_exchange_drained(struct ew_exchange *x)
+{
+    if (x->state != EW_EXCHANGE_STALLED || ew_exchange_write(x, NULL))
+        return;
+    if (x->job.released) {
+        conclude(x);
+        return;
+    }
+    x->state = EW_EXCHANGE_QUEUED;
+    ew_queue_back(x->server->queue, &x->item, x->key);
+    pump(x->server);
+}
+
+static void blame(struct ew_exchange *x)
+{
+    const struct ew_err *err = &x->job.seen_err;
+    bool failed = false;
+    for (uint32_t i = 0; i < x->job.stream_count; i++)
+        failed = failed || x->job.streams[i].taken_end == EW_STREAM_FAILED;
+    if (!failed || x->fault.status)
+        return;
+    int status = err->code == EW_ENOMEM || err->code == EW_ELIMIT ? 503 : 500;
+    ew_fault_set(&x->fault, status, NULL, NULL, "The answer failed: %s",
+                 err->code ? err->text : "the engine gave up");
+    ew_log(EW_LOG_ERROR, "%s: %s", x->id, x->fault.message);
+}
+
+static void take_news(struct ew_exchange *x)
+{
+    struct ew_err err = {0};
+    struct ew_fault fault;
+    int failed = 0;
+    blame(x);
+    if (x->http && x->job.request.stream && !x->fault.status)
+        failed = ew_exchange_tell(x, &err);
+    if (failed == EW_ELIMIT && x->out.bytes && !x->job.released && x->out.bytes < x->out.max / 2) {
+        if (x->state == EW_EXCHANGE_RUNNING || x->state == EW_EXCHANGE_QUEUED)
+            stall(x);
+    } else if (failed && x->job.released && failed == EW_ELIMIT) {
+        x->state = EW_EXCHANGE_STALLED; /* all is computed; its end waits for the reader */
+        ew_queue_leave(x->server->queue, &x->item, now());
+        pump(x->server);
+        return;
+    } else if (failed) {
+        ew_fault_set(&fault, 500, NULL, NULL, "%s", err.text);
+        ew_exchange_fail(x, &fault);
+    }
+    if (x->job.released)
+        conclude(x);
+}
+
+void ew_exchange_news(void *user)
+{
+    struct ew_server *server = user;
+    struct ew_job *job;
+    while ((job = ew_jobs_news(server->jobs)))
+        take_news((void *)((char *)job - offsetof(struct ew_exchange, job)));
+}
+
+void ew_exchange_committed(void *user)
+{
+    struct ew_server *server = user;
+    for (;;) {
+        pthread_mutex_lock(&server->committed_lock);
+        struct ew_exchange *x = server->committed;
+        if (x)
+            server->committed = x->next_committed;
+        pthread_mutex_unlock(&server->committed_lock);
+        if (!x)
+            return;
+        if (x->http)
+            ew_exchange_tell_end(x);
+        drop(x);
+    }
+}
+
+/* ---- time ---- */
+
+static void time_out(struct ew_exchange *x)
+{
+    struct ew_fault fault;
+    ew_fault_set(&fault, 504, "request_timeout", NULL, "The request took longer than %.0f s.",
+                 (double)(x->deadline_ns - x->arrived_ns) / EW_NS_PER_S);
+    ew_exchange_fail(x, &fault);
+}
+
+void ew_exchange_tick(struct ew_server *server, uint64_t now_ns)
+{
+    struct ew_queue_item *item;
+    while ((item = ew_queue_expired(server->queue, now_ns)))
+        overloaded(of_item(item), "no place became free in time");
+    for (struct ew_exchange *x = server->exchanges, *next; x; x = next) {
+        next = x->next;
+        if (x->state >= EW_EXCHANGE_ENDING)
+            continue;
+        if (now_ns >= x->deadline_ns)
+            time_out(x);
+        else if (x->state == EW_EXCHANGE_LOADING && now_ns >= x->patience_ns)
+            overloaded(x, "its model wasn't loaded in time");
+    }
+}
