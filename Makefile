@@ -97,8 +97,10 @@ $(EXAMPLE): $(EXAMPLE).c $(B)/libedgewise.a
 # A fuzzer's entry, replayed by the unit test of its name, or driven by clang's libFuzzer.
 $(B)/tests/unit/test_fuzz_gguf: $(B)/tests/fuzz/fuzz_gguf.o
 $(B)/tests/unit/test_fuzz_template: $(B)/tests/fuzz/fuzz_template.o
+$(B)/tests/unit/test_fuzz_http: $(B)/tests/fuzz/fuzz_http.o
+$(B)/tests/fuzz/fuzz_http: $(call obj,src/net/http_parse.c src/net/http_head.c)
 $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(call obj,$(HELPER_SRC)) $(B)/libedgewise.a
-	@echo "  LD    $@"; $(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ -lm
+	@echo "  LD    $@"; $(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(filter %.a,$^) -lm
 
 FUZZ         ?= gguf
 FUZZ_SECONDS ?= 60
@@ -183,7 +185,7 @@ help:
 	@echo "make kcheck     kernels of every instruction set against the reference; kbench: their speed"
 	@echo "make tidy       layers, lengths, banned calls, formatting;  make fmt: format"
 	@echo "make bless      rewrite the golden files from what the program says now"
-	@echo "make fuzz       FUZZ=gguf or template for FUZZ_SECONDS=60 under libFuzzer (needs clang-14)"
+	@echo "make fuzz       FUZZ=gguf, template or http for FUZZ_SECONDS=60 under libFuzzer (needs clang-14)"
 	@echo "make badfiles   rewrite docs/BAD_FILES.md from what bad files are told now"
 	@echo "make peers      speed beside llama.cpp on the same files (docs/PEERS.md)"
 	@echo "make install    PREFIX=$(PREFIX), DESTDIR=;  make uninstall, make clean"

@@ -1,11 +1,12 @@
 /* test_http_conn.c - clients that hang up, one way or another, and those that are slow to ask or to
- * read. Seconds are short here, so each wait has a reason. */
+ * read; those that stay and say nothing. Seconds are short here, so each wait has a reason. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -289,9 +290,72 @@ static void test_a_reader_that_stands_still_is_cut_off(void **state)
     http_world_close(&world);
 }
 
+/* ---- clients that stay ---- */
+
+static long resident_kb(void)
+{
+    long kb = 0;
+    char line[200];
+    FILE *status = fopen("/proc/self/status", "r");
+    assert_non_null(status);
+    while (fgets(line, sizeof line, status))
+        if (strncmp(line, "VmRSS:", 6) == 0)
+            kb = strtol(line + 6, NULL, 10);
+    fclose(status);
+    assert_true(kb > 0);
+    return kb;
+}
+
+#ifdef EW_SANITIZED
+enum { IDLE_KB_MAX = 80000 }; /* red zones, and what was freed is kept apart */
+#else
+enum { IDLE_KB_MAX = 20000 };
+#endif
+
+/* Each has asked once: it is what was needed for that which must be given back. */
+static void test_a_thousand_idle_connections_take_less_than_20_MB(void **state)
+{
+    (void)state;
+    enum { IDLE = 1000 };
+    static int fds[IDLE];
+    struct rlimit files;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    if (files.rlim_cur < 2 * IDLE + 50) {
+        print_message("a process may have %lu files here\n", (unsigned long)files.rlim_cur);
+        skip();
+    }
+    struct http_world world;
+    struct ew_http_params params = http_world_params();
+    struct ew_buf heard;
+    params.connections_max = IDLE;
+    http_world_open(&world, &params);
+    ew_buf_init(&heard, TEXT_MAX);
+    long before_kb = 0;
+    for (int i = 0; i < IDLE; i++) {
+        fds[i] = http_world_connect(&world);
+        http_world_say(&world, fds[i], "GET /hello HTTP/1.1\r\n" HOST "\r\n");
+        ew_buf_clear(&heard);
+        assert_int_equal(http_world_listen(&world, fds[i], "hello", &heard), HEARD_ENOUGH);
+        if (i == 0)
+            before_kb = resident_kb();
+    }
+    assert_int_equal(http_world_counts(&world).connections, IDLE);
+    long more_kb = resident_kb() - before_kb;
+    print_message("a thousand idle connections take %ld kB\n", more_kb);
+    assert_true(more_kb < IDLE_KB_MAX);
+    for (int i = 0; i < IDLE; i++)
+        close(fds[i]);
+    ew_buf_fini(&heard);
+    http_world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        /* First: what others have freed would hide what it takes. */
+        cmocka_unit_test(test_a_thousand_idle_connections_take_less_than_20_MB),
         cmocka_unit_test(test_gone_is_told_within_50_ms_however_the_client_goes),
         cmocka_unit_test(test_gone_is_told_to_who_writes_to_nobody),
         cmocka_unit_test(test_gone_is_not_told_after_the_answer),

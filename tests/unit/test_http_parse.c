@@ -9,137 +9,9 @@
 #include <cmocka.h>
 
 #include "net/http_parse.h"
+#include "support/http_rows.h"
 
 enum { BODY_MAX = 32, ROW_BYTES_MAX = 1 << 17 };
-
-#define HOST "Host: a\r\n"
-
-struct row {
-    const char *bytes; /* '~' stands for NUL */
-    int status;        /* 0: whole; -1: more is wanted */
-    const char *path, *query, *body;
-    size_t left; /* of the row, for the next request */
-};
-
-static const struct row rows[] = {
-    {"GET / HTTP/1.1\r\n" HOST "\r\n", 0, "/", "", "", 0},
-    {"GET / HTTP/1.0\r\n\r\n", 0, "/", "", "", 0},
-    {"\r\nGET / HTTP/1.0\r\n\r\n", 0, "/", "", "", 0},
-    {"\r\n\r\nGET / HTTP/1.0\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET /a%20b%2Fc?x=%zz&y HTTP/1.0\r\n\r\nGET", 0, "/a b/c", "x=%zz&y", "", 3},
-    {"GET /?? HTTP/1.0\r\n\r\n", 0, "/", "?", "", 0},
-    {"GET http://h:80/p?q HTTP/1.1\r\n" HOST "\r\n", 0, "/p", "q", "", 0},
-    {"GET HTTPS://[::1] HTTP/1.1\r\n" HOST "\r\n", 0, "/", "", "", 0},
-    {"GET http://h?q=1 HTTP/1.1\r\n" HOST "\r\n", 0, "/", "q=1", "", 0},
-    {"OPTIONS * HTTP/1.1\r\n" HOST "\r\n", 0, "*", "", "", 0},
-    {"GET * HTTP/1.1\r\n" HOST "\r\n", 400, 0, 0, 0, 0},
-    {"GET http:///p HTTP/1.1\r\n" HOST "\r\n", 400, 0, 0, 0, 0},
-    {"GET http://u@h/p HTTP/1.1\r\n" HOST "\r\n", 400, 0, 0, 0, 0},
-    {"GET ftp://h/p HTTP/1.1\r\n" HOST "\r\n", 400, 0, 0, 0, 0},
-    {"CONNECT h:80 HTTP/1.1\r\n" HOST "\r\n", 400, 0, 0, 0, 0},
-    /* the request line */
-    {"GET /%00 HTTP/1.0\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET /%0a HTTP/1.0\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET /%7F HTTP/1.0\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET /%4 HTTP/1.0\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET /% HTTP/1.0\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET /%g1 HTTP/1.0\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET /~ HTTP/1.0\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET /\x80 HTTP/1.0\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET /a#b HTTP/1.0\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET /\tHTTP/1.0\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET  / HTTP/1.0\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET /  HTTP/1.0\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET / HTTP/1.0 \r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET /\r\n", 400, 0, 0, 0, 0},
-    {" GET / HTTP/1.0\r\n\r\n", 400, 0, 0, 0, 0},
-    {"G(T / HTTP/1.0\r\n\r\n", 400, 0, 0, 0, 0},
-    {"\x16\x03\x01", 400, 0, 0, 0, 0}, /* TLS */
-    {"\nGET / HTTP/1.0\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET / HTTP/1.0\n\n", 400, 0, 0, 0, 0},
-    {"GET / HTTP/1.0\r\rn", 400, 0, 0, 0, 0},
-    {"GET / http/1.0\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET / HTTP/1\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET / HTTP/1.11\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET / HTTP/1.2\r\n" HOST "\r\n", 505, 0, 0, 0, 0},
-    {"GET / HTTP/2.0\r\n" HOST "\r\n", 505, 0, 0, 0, 0},
-    {"PRI * HTTP/2.0\r\n\r\n", 505, 0, 0, 0, 0},
-    {"GET / HTTP/0.9\r\n\r\n", 505, 0, 0, 0, 0},
-    {"ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG / HTTP/1.0\r\n\r\n", 501, 0, 0, 0, 0},
-    {"ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF / HTTP/1.0\r\n\r\n", 0, "/", "", "", 0},
-    /* headers */
-    {"GET / HTTP/1.1\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET / HTTP/1.1\r\n" HOST HOST "\r\n", 400, 0, 0, 0, 0},
-    {"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET / HTTP/1.1\r\nHost:\r\n\r\n", 0, "/", "", "", 0},
-    {"GET / HTTP/1.0\r\nA : b\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET / HTTP/1.0\r\nA: b\r\n c\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET / HTTP/1.0\r\n\tA: b\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET / HTTP/1.0\r\nA\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET / HTTP/1.0\r\n: b\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET / HTTP/1.0\r\nA: b~c\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET / HTTP/1.0\r\nA: b\nB: c\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET / HTTP/1.0\r\nA: b\rB: c\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET / HTTP/1.0\r\nA: \x01\r\n\r\n", 400, 0, 0, 0, 0},
-    {"GET / HTTP/1.0\r\nA: b\r\n\n", 400, 0, 0, 0, 0},
-    {"GET / HTTP/1.0\r\nA: b\r\n\rX", 400, 0, 0, 0, 0},
-    {"GET / HTTP/1.0\r\nA: \xc3\xa9\t!\r\n\r\n", 0, "/", "", "", 0},
-    {"GET / HTTP/1.0\r\nExpect: tea\r\n\r\n", 417, 0, 0, 0, 0},
-    /* bodies by length */
-    {"PUT /p HTTP/1.0\r\nContent-Length: 3\r\n\r\nabcd", 0, "/p", "", "abc", 1},
-    {"PUT /p HTTP/1.0\r\ncontent-LENGTH:\t 003 \t\r\n\r\nabc", 0, "/p", "", "abc", 0},
-    {"PUT /p HTTP/1.0\r\nContent-Length: 3\r\n\r\nab", -1, 0, 0, 0, 0},
-    {"PUT /p HTTP/1.0\r\nContent-Length: 0\r\n\r\na", 0, "/p", "", "", 1},
-    {"PUT /p HTTP/1.0\r\nContent-Length: 32\r\n\r\n", -1, 0, 0, 0, 0},
-    {"PUT /p HTTP/1.0\r\nContent-Length: 33\r\n\r\n", 413, 0, 0, 0, 0},
-    {"PUT /p HTTP/1.0\r\nContent-Length: 18446744073709551619\r\n\r\n", 413, 0, 0, 0, 0},
-    {"PUT /p HTTP/1.0\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n", 400, 0, 0, 0, 0},
-    {"PUT /p HTTP/1.0\r\nContent-Length: 3, 3\r\n\r\n", 400, 0, 0, 0, 0},
-    {"PUT /p HTTP/1.0\r\nContent-Length: +3\r\n\r\n", 400, 0, 0, 0, 0},
-    {"PUT /p HTTP/1.0\r\nContent-Length: -3\r\n\r\n", 400, 0, 0, 0, 0},
-    {"PUT /p HTTP/1.0\r\nContent-Length: 0x3\r\n\r\n", 400, 0, 0, 0, 0},
-    {"PUT /p HTTP/1.0\r\nContent-Length: 3 3\r\n\r\n", 400, 0, 0, 0, 0},
-    {"PUT /p HTTP/1.0\r\nContent-Length:\r\n\r\n", 400, 0, 0, 0, 0},
-#define CHUNKED "PUT /p HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n"
-    /* bodies by chunks */
-    {CHUNKED "\r\n3\r\nabc\r\n0\r\n\r\nGET", 0, "/p", "", "abc", 3},
-    {CHUNKED "\r\n3;x=\"y\"\r\nabc\r\n02\r\nde\r\n000\r\n\r\n", 0, "/p", "", "abcde", 0},
-    {CHUNKED "\r\nA\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n", 0, "/p", "",
-     "01234567890123456789", 0},
-    {CHUNKED "\r\n0\r\nA: b\r\nHost: x y\r\nContent-Length: 9\r\n\r\n", 0, "/p", "", "", 0},
-    {CHUNKED "\r\n0\r\nA : b\r\n\r\n", 400, 0, 0, 0, 0},
-    {CHUNKED "\r\n0\r\n: b\r\n\r\n", 400, 0, 0, 0, 0},
-    {CHUNKED "\r\n0\r\nA: b\r\n c\r\n\r\n", 400, 0, 0, 0, 0},
-    {CHUNKED "\r\n3\r\nabc\r\n", -1, 0, 0, 0, 0},
-    {CHUNKED "\r\n3\r\nabcd\r\n", 400, 0, 0, 0, 0},
-    {CHUNKED "\r\n3\nabc\r\n", 400, 0, 0, 0, 0},
-    {CHUNKED "\r\n3\r\nabc\n0\r\n", 400, 0, 0, 0, 0},
-    {CHUNKED "\r\n3 \r\nabc\r\n", 400, 0, 0, 0, 0},
-    {CHUNKED "\r\n 3\r\nabc\r\n", 400, 0, 0, 0, 0},
-    {CHUNKED "\r\n0x3\r\nabc\r\n", 400, 0, 0, 0, 0},
-    {CHUNKED "\r\n-3\r\nabc\r\n", 400, 0, 0, 0, 0},
-    {CHUNKED "\r\n\r\nabc\r\n", 400, 0, 0, 0, 0},
-    {CHUNKED "\r\n;x\r\nabc\r\n", 400, 0, 0, 0, 0},
-    {CHUNKED "\r\n3;x\nabc\r\n", 400, 0, 0, 0, 0},
-    {CHUNKED "\r\n20\r\n", -1, 0, 0, 0, 0},
-    {CHUNKED "\r\n21\r\n", 413, 0, 0, 0, 0},
-    {CHUNKED "\r\nffffffffffffffff\r\n", 413, 0, 0, 0, 0},
-    {CHUNKED "\r\n00000000000000003\r\n", 400, 0, 0, 0, 0},
-    {CHUNKED "\r\n1f\r\n0123456789012345678901234567890\r\n2\r\n", 413, 0, 0, 0, 0},
-    {CHUNKED "Content-Length: 3\r\n\r\n", 400, 0, 0, 0, 0},
-    {"PUT / HTTP/1.1\r\n" HOST "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 400, 0, 0,
-     0, 0},
-    {CHUNKED "Transfer-Encoding: chunked\r\n\r\n", 400, 0, 0, 0, 0},
-    {"PUT / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400, 0, 0, 0, 0},
-    {"PUT / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip, chunked\r\n\r\n", 501, 0, 0, 0, 0},
-    {"PUT / HTTP/1.1\r\n" HOST "Transfer-Encoding: identity\r\n\r\n", 501, 0, 0, 0, 0},
-    {"PUT / HTTP/1.1\r\n" HOST "Transfer-Encoding:\r\n\r\n", 501, 0, 0, 0, 0},
-    {"PUT / HTTP/1.1\r\n" HOST "Transfer-Encoding: \x0b"
-     "chunked\r\n\r\n",
-     400, 0, 0, 0, 0},
-    {"PUT / HTTP/1.1\r\n" HOST "Transfer-Encoding: CHUNKED\r\n\r\n0\r\n\r\n", 0, "/", "", "", 0},
-};
 
 /* Pieces of `piece` bytes after the first `first`, each in memory of its own size, so that a
  * sanitizer sees a byte too far. */
@@ -161,7 +33,7 @@ static size_t feed(struct ew_http_parse *parse, const char *bytes, size_t count,
     return at;
 }
 
-static void check(const struct row *row, const struct ew_http_parse *parse, size_t left)
+static void check(const struct http_row *row, const struct ew_http_parse *parse, size_t left)
 {
     int status = parse->phase == EW_HTTP_DONE     ? 0
                  : parse->phase == EW_HTTP_FAILED ? parse->status
@@ -179,7 +51,7 @@ static void check(const struct row *row, const struct ew_http_parse *parse, size
     assert_int_equal(left, row->left);
 }
 
-static void check_all_ways(const struct row *row, size_t count)
+static void check_all_ways(const struct http_row *row, size_t count)
 {
     char *bytes = malloc(count + 1);
     struct ew_http_parse parse;
@@ -203,8 +75,8 @@ static void check_all_ways(const struct row *row, size_t count)
 static void test_each_request_is_what_the_standard_says(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < EW_COUNT(rows); i++)
-        check_all_ways(&rows[i], strlen(rows[i].bytes));
+    for (size_t i = 0; i < EW_COUNT(http_rows); i++)
+        check_all_ways(&http_rows[i], strlen(http_rows[i].bytes));
 }
 
 /* ---- limits, met to the byte ---- */
