@@ -167,11 +167,14 @@ install: all
 	install -Dm644 $(B)/libedgewise.a $(DESTDIR)$(PREFIX)/lib/libedgewise.a
 	install -Dm644 include/edgewise.h $(DESTDIR)$(PREFIX)/include/edgewise.h
 	install -Dm644 docs/edgewise.1 $(DESTDIR)$(PREFIX)/share/man/man1/edgewise.1
-	for f in $(DATA:data/%=%); do \
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|@PREFIX@|$(PREFIX)|' dist/edgewise.service \
+	    >$(DESTDIR)$(PREFIX)/lib/systemd/system/edgewise.service
+	for f in $(DATA:data/%=%) edgewise.schema.json; do \
 	    install -Dm644 data/$$f $(DESTDIR)$(PREFIX)/share/edgewise/$$f || exit 1; done
 uninstall:
 	cd $(DESTDIR)$(PREFIX) && rm -rf bin/edgewise lib/libedgewise.a include/edgewise.h \
-	    share/man/man1/edgewise.1 share/edgewise
+	    share/man/man1/edgewise.1 share/edgewise lib/systemd/system/edgewise.service
 
 clean:
 	rm -rf build
