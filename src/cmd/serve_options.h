@@ -39,8 +39,13 @@ extern const char *const ew_serve_on_full_names[];
         {"listen", 'l', "ADDRESS", "and at that address, as 0.0.0.0 or [::1]:80 (127.0.0.1)",      \
          .text = &(o)->listen},                                                                    \
         EW_ENGINE_OPTIONS(&(o)->engine, "positions of one conversation (4096, or the model's)"),   \
-        {"streams", 's',       "N", "answers computed together (16)", .integer = &(o)->streams,    \
-         .min = 1,  .max = 256},                                                                   \
+        {"streams",                                                                                \
+         's',                                                                                      \
+         "N",                                                                                      \
+         "answers computed together (16)",                                                         \
+         .integer = &(o)->streams,                                                                 \
+         .min = 1,                                                                                 \
+         .max = EW_STREAMS_MAX},                                                                   \
         {"memory", 'm', "SIZE", "all models together, as 2G (what is available)",                  \
          .text = &(o)->memory},                                                                    \
         {"on-full",                                                                                \

@@ -57,8 +57,7 @@ struct ew_config_key {
       "an answer ends only when its row is safe on the disk")                                      \
     X(raw, target, keep, DAYS, ledger_keep_days, 0, 36500, "0",                                    \
       "rows older than that are deleted; 0: never")                                                \
-    X(raw, target, prompts, BOOL, ledger_prompts, 0, 0, "false",                                   \
-      "keep the text of prompts and answers, too")
+    X(raw, target, prompts, BOOL, ledger_prompts, 0, 0, "false", "keep the text of prompts, too")
 
 #define EW_CONFIG_DEVICE_KEYS(X, raw, target)                                                      \
     X(raw, target, name, NAME, name, 1, 63, "here", "how answers and the ledger call it")          \
@@ -66,7 +65,7 @@ struct ew_config_key {
       "catalog name or path; short for models: [M]")                                               \
     X(raw, target, models, LIST, models, 1, EW_CONFIG_MODELS_MAX, NULL,                            \
       "catalog names or paths. The first is loaded at start and stays; others when asked for")     \
-    X(raw, target, concurrency, WHOLE, concurrency, 1, 256, "16",                                  \
+    X(raw, target, concurrency, WHOLE, concurrency, 1, 64, "16",                                   \
       "answers of one model computed together")                                                    \
     X(raw, target, threads, WHOLE, threads, 1, 256, NULL,                                          \
       "of the engine; left out: all usable cores")                                                 \
