@@ -1,0 +1,71 @@
+#!/bin/bash
+# test_serve_doc.sh - what README.md and docs/SERVE.md show works: the configuration is taken, the
+# curl lines are answered, the paths are there, and the metrics are those of the page.
+edgewise=$PWD/build/${MODE:-release}/edgewise
+models=$(tests/support/model.sh "$edgewise") || { echo "smollm2-135m isn't here"; exit 77; }
+command -v curl >/dev/null || { echo "curl isn't here"; exit 77; }
+here=$(mktemp -d)
+trap '[ -n "$server" ] && kill "$server" 2>/dev/null; wait; rm -rf "$here"' EXIT
+passed=0 failed=0
+check() { # NAME STATUS
+    if [ "$2" = 0 ]; then
+        passed=$((passed + 1))
+    else
+        echo "failed: $1" && failed=$((failed + 1))
+    fi
+}
+# The indented block of a file that has a line which begins so, without its indentation.
+block() { # FILE START
+    awk -v start="$2" '
+        /^    / { text = text substr($0, 5) "\n"; if (index(substr($0, 5), start) == 1) wanted = 1; next }
+        /^$/ && text { if (wanted) exit; text = ""; next }
+        { if (wanted) exit; text = "" }
+        END { if (wanted) printf "%s", text }' "$1"
+}
+
+hash=$("$edgewise" serve --new-key kiosk 2>&1 >/dev/null | grep -oE '[0-9a-f]{64}')
+block docs/SERVE.md "listen: " | sed "s/…/$hash/; s|smollm2-135m, qwen[^]]*|$models/smollm2-135m.gguf|" >"$here/edgewise.yaml"
+said=$("$edgewise" serve --config "$here/edgewise.yaml" --check 2>&1)
+[ -s "$here/edgewise.yaml" ] && grep -q ': fine: http://0.0.0.0:8080' <<<"$said"
+check "the configuration of SERVE.md is fine: $said" $?
+
+"$edgewise" serve "$models/smollm2-135m.gguf" --port 0 --ctx 1024 --ledger "$here/ledger.db" 2>"$here/log" &
+server=$!
+for _ in $(seq 600); do
+    url=$(grep -oE 'http://[0-9.:]+' "$here/log") && break
+    kill -0 $server 2>/dev/null || break
+    sleep .1
+done
+[ -n "$url" ]
+check "it says where it listens: $(cat "$here/log")" $?
+
+for file in README.md docs/SERVE.md; do
+    line=$(block $file "curl -N " | sed "s|http://127.0.0.1:8080|$url|")
+    [ -n "$line" ] || line=$(block $file "\$ curl -N " | sed "s|^\$ ||; s|http://127.0.0.1:8080|$url|")
+    # A long answer is no better a test than a short one.
+    said=$(bash -c "${line/\"stream\": true,/\"stream\": true, \"max_tokens\": 5,}" 2>/dev/null)
+    grep -q '"finish_reason":"length"' <<<"$said" && grep -q '^data: \[DONE\]' <<<"$said"
+    check "the curl line of $file is answered: $said" $?
+done
+
+while read -r method path; do
+    status=$(curl -s -o /dev/null -w '%{http_code}' -X "$method" -d '{' "$url${path/NAME/smollm2-135m}")
+    # A POST of half an object is told so; anything but 404 and 405 means that the path is there.
+    [ "$method $status" = "GET 200" ] || [ "$method $status" = "POST 400" ]
+    check "$method $path: $status" $?
+done < <(grep -oE '`(GET|POST) /[^`]*`' docs/SERVE.md | tr -d '`')
+
+page=$(curl -s "$url/metrics" | sed -n 's/^# TYPE \([a-z_]*\) .*/\1/p' | sort)
+told=$(sed -n '/^## Metrics/,/^## /p' docs/SERVE.md | grep '^|' | tail -n +3 | cut -d'|' -f2 | grep -oE '[a-z_]+' | sort)
+differ=$(diff <(echo "$page") <(echo "$told") | grep '^[<>]' | tr '\n' ' ')
+[ -n "$page" ] && [ -z "$differ" ]
+check "the metrics of the page (<) and of SERVE.md (>): $differ" $?
+
+kill -TERM $server
+wait $server
+check "it ends by SIGTERM with status 0" $?
+server=
+"$edgewise" ledger --db "$here/ledger.db" --csv | grep -q chat/completions
+check "the answers are in the ledger" $?
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
