@@ -112,6 +112,9 @@ static void write_choice(struct ew_jsonw *json, const struct ew_delta *choice)
     else
         ew_jsonw_str(json, choice->text);
     ew_jsonw_put_text(json, "refusal", NULL);
+    ew_jsonw_key(json, "annotations"); /* of web searches, which there are none of */
+    ew_jsonw_array(json);
+    ew_jsonw_end(json);
     write_calls(json, choice, CALL_WHOLE);
     ew_jsonw_end(json);
     write_logprobs(json, choice);

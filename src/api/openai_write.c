@@ -34,10 +34,14 @@ void ew_openai_usage(struct ew_jsonw *json, const struct ew_reply *reply)
     ew_jsonw_key(json, "prompt_tokens_details");
     ew_jsonw_object(json);
     ew_jsonw_put_u64(json, "cached_tokens", usage->cached_tokens);
+    ew_jsonw_put_int(json, "audio_tokens", 0);
     ew_jsonw_end(json);
     ew_jsonw_key(json, "completion_tokens_details");
     ew_jsonw_object(json);
     ew_jsonw_put_int(json, "reasoning_tokens", 0);
+    ew_jsonw_put_int(json, "audio_tokens", 0);
+    ew_jsonw_put_int(json, "accepted_prediction_tokens", 0);
+    ew_jsonw_put_int(json, "rejected_prediction_tokens", 0);
     ew_jsonw_end(json);
     ew_write_extension(json, reply);
     ew_jsonw_end(json);

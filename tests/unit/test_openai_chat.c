@@ -53,8 +53,9 @@ static struct ew_str str(const char *text)
 #define CHUNK HEAD("chat.completion.chunk")
 #define USAGE                                                                                      \
     "\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":3,\"total_tokens\":10,"                  \
-    "\"prompt_tokens_details\":{\"cached_tokens\":4},"                                             \
-    "\"completion_tokens_details\":{\"reasoning_tokens\":0},\"device\":\"pi\","                    \
+    "\"prompt_tokens_details\":{\"cached_tokens\":4,\"audio_tokens\":0},"                          \
+    "\"completion_tokens_details\":{\"reasoning_tokens\":0,\"audio_tokens\":0,"                    \
+    "\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0},\"device\":\"pi\","        \
     "\"energy_j\":null,\"energy_kind\":\"unknown\",\"cost_cents\":null,\"ttft_ms\":null,"          \
     "\"tokens_per_s\":null}"
 
@@ -70,10 +71,11 @@ static void test_an_answer_in_whole(void **state)
     wire_check_text(ew_openai_chat.whole(&reply, choices, 2, &out), &out,
                     HEAD("chat.completion") //
                     "{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"Hi \xc3\xa9\\n"
-                    "\",\"refusal\":null},\"logprobs\":null,\"finish_reason\":\"stop\"},"
+                    "\",\"refusal\":null,\"annotations\":[]},\"logprobs\":null,"
+                    "\"finish_reason\":\"stop\"},"
                     "{\"index\":1,\"message\":{\"role\":\"assistant\",\"content\":\"\","
-                    "\"refusal\":null},\"logprobs\":null,\"finish_reason\":\"length\"}]," USAGE
-                    "}\n");
+                    "\"refusal\":null,\"annotations\":[]},\"logprobs\":null,"
+                    "\"finish_reason\":\"length\"}]," USAGE "}\n");
 }
 
 static void test_known_figures_are_told_in_the_extension(void **state)
@@ -107,7 +109,8 @@ static void test_calls_in_whole_and_in_a_chunk(void **state)
     wire_check_text(ew_openai_chat.whole(&reply, &d, 1, &out), &out,
                     HEAD("chat.completion") //
                     "{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":null,\"refusal\":"
-                    "null,\"tool_calls\":[{\"id\":\"call_a\",\"type\":\"function\",\"function\":{"
+                    "null,\"annotations\":[],\"tool_calls\":[{\"id\":\"call_a\",\"type\":"
+                    "\"function\",\"function\":{"
                     "\"name\":\"f\",\"arguments\":\"{\\\"x\\\":1}\"}},{\"id\":\"call_b\",\"type\":"
                     "\"function\",\"function\":{\"name\":\"g\",\"arguments\":\"{}\"}}]},"
                     "\"logprobs\":null,\"finish_reason\":\"tool_calls\"}]," USAGE "}\n");

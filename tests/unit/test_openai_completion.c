@@ -71,8 +71,9 @@ static void test_faults(void **state)
     "\"system_fingerprint\":\"fp\",\"choices\":["
 #define USAGE                                                                                      \
     "\"usage\":{\"prompt_tokens\":2,\"completion_tokens\":1,\"total_tokens\":3,"                   \
-    "\"prompt_tokens_details\":{\"cached_tokens\":0},"                                             \
-    "\"completion_tokens_details\":{\"reasoning_tokens\":0},\"device\":\"d\","                     \
+    "\"prompt_tokens_details\":{\"cached_tokens\":0,\"audio_tokens\":0},"                          \
+    "\"completion_tokens_details\":{\"reasoning_tokens\":0,\"audio_tokens\":0,"                    \
+    "\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0},\"device\":\"d\","         \
     "\"energy_j\":null,\"energy_kind\":\"unknown\",\"cost_cents\":null,\"ttft_ms\":null,"          \
     "\"tokens_per_s\":null}"
 
