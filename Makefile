@@ -99,8 +99,11 @@ $(B)/tests/unit/test_fuzz_gguf: $(B)/tests/fuzz/fuzz_gguf.o
 $(B)/tests/unit/test_fuzz_template: $(B)/tests/fuzz/fuzz_template.o
 $(B)/tests/unit/test_fuzz_http: $(B)/tests/fuzz/fuzz_http.o
 $(B)/tests/fuzz/fuzz_http: $(call obj,src/net/http_parse.c src/net/http_head.c)
+$(B)/tests/unit/test_fuzz_wire: $(B)/tests/fuzz/fuzz_wire.o
+$(B)/tests/fuzz/fuzz_wire: FUZZ_LIBS := -ljansson
+$(B)/tests/fuzz/fuzz_wire: $(call obj,$(wildcard src/api/*.c) src/flow/usage.c)
 $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(call obj,$(HELPER_SRC)) $(B)/libedgewise.a
-	@echo "  LD    $@"; $(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(filter %.a,$^) -lm
+	@echo "  LD    $@"; $(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(filter %.a,$^) $(FUZZ_LIBS) -lm
 
 FUZZ         ?= gguf
 FUZZ_SECONDS ?= 60
@@ -188,7 +191,7 @@ help:
 	@echo "make kcheck     kernels of every instruction set against the reference; kbench: their speed"
 	@echo "make tidy       layers, lengths, banned calls, formatting;  make fmt: format"
 	@echo "make bless      rewrite the golden files from what the program says now"
-	@echo "make fuzz       FUZZ=gguf, template or http for FUZZ_SECONDS=60 under libFuzzer (needs clang-14)"
+	@echo "make fuzz       FUZZ=gguf, template, http or wire for FUZZ_SECONDS=60 under libFuzzer (clang-14)"
 	@echo "make badfiles   rewrite docs/BAD_FILES.md from what bad files are told now"
 	@echo "make peers      speed beside llama.cpp on the same files (docs/PEERS.md)"
 	@echo "make install    PREFIX=$(PREFIX), DESTDIR=;  make uninstall, make clean"
