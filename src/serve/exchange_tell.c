@@ -42,6 +42,7 @@ struct ew_reply ew_exchange_reply(const struct ew_exchange *x)
         .model = x->job.request.model,
         .fingerprint = "edgewise-" EW_VERSION,
         .device = x->device,
+        .finish = x->choices ? x->choices[0].finish : EW_FINISH_NONE,
         .usage = usage_of(x),
         .load_ns = x->loading_ns && x->loaded_ns ? x->loaded_ns - x->loading_ns : 0,
         .total_ns = x->ended_ns ? x->ended_ns - x->arrived_ns : 0,

@@ -462,6 +462,8 @@ void ew_routes_handle(void *user, struct ew_http_request *http)
     if (route) {
         v.wire = route->wire;
         v.path = route->path;
+    } else if (strncmp(path, "/api/", 5) == 0) {
+        v.wire = &ew_ollama_chat;
     }
     if (check_origin(&v, &fault))
         refuse(&v, route, &fault);
