@@ -85,7 +85,7 @@ static void end(struct ew_exchange *x)
     }
     ew_queue_leave(server->queue, &x->item, now());
     x->state = EW_EXCHANGE_ENDING;
-    if (x->begun_ns)
+    if (x->begun_ns && !x->job.released)
         ew_jobs_end(server->jobs, &x->job);
     else if (!x->task.pending)
         conclude(x);
