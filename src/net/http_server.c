@@ -15,10 +15,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum {
     BACKLOG = 1024,
+    OTHER_FILES = 256, /* of the process: refusals, models, the ledger */
     ACCEPTS_MAX = 64,
     ACCEPT_REST_MS = 50,
     REFUSALS_MAX = 128,
@@ -180,6 +182,18 @@ static void on_work(evutil_socket_t fd, short what, void *user)
 
 /* ---- life ---- */
 
+/* A shell gives 1024 files, which is about select(2) and not about us; what the administrator
+ * allows is the hard limit. Where that is too little, accepting rests when they are out. */
+static void want_files(int connections)
+{
+    struct rlimit files;
+    const rlim_t wanted = (rlim_t)connections + OTHER_FILES;
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur >= wanted)
+        return;
+    files.rlim_cur = files.rlim_max < wanted ? files.rlim_max : wanted;
+    setrlimit(RLIMIT_NOFILE, &files);
+}
+
 static int open_events(struct ew_http_server *server, struct ew_err *err)
 {
     server->accept = event_new(server->loop, server->fd, EV_READ | EV_PERSIST, on_accept, server);
@@ -198,6 +212,7 @@ int ew_http_server_open(struct ew_http_server **gives, struct event_base *loop,
     *gives = NULL;
     /* libevent and OpenSSL write without MSG_NOSIGNAL: a client that hangs up would be our end. */
     signal(SIGPIPE, SIG_IGN);
+    want_files(params->connections_max);
     struct ew_http_server *server = calloc(1, sizeof *server);
     if (!server)
         return ew_fail(err, EW_ENOMEM, "no memory for a server");

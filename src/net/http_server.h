@@ -59,7 +59,8 @@ struct ew_http_params {
     void (*error)(void *user, int status, const char *message, struct ew_buf *body);
 };
 
-/* Listens. The process ignores SIGPIPE from now on: any write to a client may meet its end. */
+/* Listens. The process ignores SIGPIPE from now on: any write to a client may meet its end; and its
+ * soft limit of files is raised to what connections_max needs, as far as the hard one allows. */
 int ew_http_server_open(struct ew_http_server **gives, struct event_base *loop,
                         const struct ew_http_params *params, struct ew_err *err);
 int ew_http_server_port(const struct ew_http_server *server);

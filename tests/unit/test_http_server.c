@@ -404,6 +404,31 @@ static void test_no_descriptors_left_is_waited_out(void **state)
     http_world_close(&world);
 }
 
+static void test_the_soft_limit_of_files_is_raised_to_what_connections_need(void **state)
+{
+    (void)state;
+    struct http_world world;
+    struct ew_http_params params = http_world_params();
+    struct rlimit old, now;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    const rlim_t hard = old.rlim_max;
+    now = (struct rlimit){64, hard};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+    params.connections_max = 300;
+    http_world_open(&world, &params);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &now), 0);
+    assert_true(now.rlim_cur == hard || now.rlim_cur >= 300 + 64);
+    assert_true(now.rlim_cur <= 1000 && now.rlim_max == hard); /* and not to all there is */
+    http_world_close(&world);
+    setrlimit(RLIMIT_NOFILE, &old);
+    params.connections_max = 1;
+    http_world_open(&world, &params);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &now), 0);
+    assert_true(now.rlim_cur == old.rlim_cur || old.rlim_cur < 1 + 256); /* never lowered */
+    http_world_close(&world);
+    setrlimit(RLIMIT_NOFILE, &old);
+}
+
 /* A reset behind a full read-ahead is where libevent would spin: the loop must sleep there. */
 static void test_waiting_costs_no_time_of_the_processor(void **state)
 {
@@ -492,6 +517,7 @@ int main(void)
         cmocka_unit_test(test_drain_closes_the_idle_and_lets_answers_end),
         cmocka_unit_test(test_close_tells_gone_for_what_is_not_answered),
         cmocka_unit_test(test_no_descriptors_left_is_waited_out),
+        cmocka_unit_test(test_the_soft_limit_of_files_is_raised_to_what_connections_need),
         cmocka_unit_test(test_waiting_costs_no_time_of_the_processor),
         cmocka_unit_test(test_an_address_that_cannot_be_had_is_an_error_that_names_it),
         cmocka_unit_test(test_a_socket_of_the_parent_is_served),
