@@ -1,0 +1,1 @@
+edgewise serve no-such-model --check

@@ -1,0 +1,1 @@
+edgewise serve --check

@@ -1,0 +1,1 @@
+edgewise serve smollm2-135m --listen 0.0.0.0 --check
