@@ -43,16 +43,16 @@ static struct ew_model_params model_params(const struct ew_models *models)
         .threads = models->threads, .isa = models->params.isa, .ctx = models->ctx};
 }
 
-static struct ew_batch_params batch_params(const struct ew_models *models)
+static struct ew_batch_params batch_params(const struct ew_models *models, uint64_t kv_bytes)
 {
-    return (struct ew_batch_params){.streams = models->streams};
+    return (struct ew_batch_params){.streams = models->streams, .kv_bytes_max = kv_bytes};
 }
 
 static void run_plan(struct ew_task *task)
 {
     struct ew_models_entry *e = (void *)((char *)task - offsetof(struct ew_models_entry, task));
     struct ew_model_params params = model_params(e->models);
-    struct ew_batch_params batch = batch_params(e->models);
+    struct ew_batch_params batch = batch_params(e->models, 0);
     struct ew_machine machine;
     char path[PATH_MAX];
     e->err = (struct ew_err){0};
@@ -89,7 +89,7 @@ static void run_load(struct ew_task *task)
     struct ew_models_entry *e = (void *)((char *)task - offsetof(struct ew_models_entry, task));
     struct ew_models *models = e->models;
     struct ew_model_params params = model_params(models);
-    struct ew_batch_params batch = batch_params(models);
+    struct ew_batch_params batch = batch_params(models, e->plan.kv_bytes);
     char path[PATH_MAX];
     e->err = (struct ew_err){0};
     int failed = ew_catalog_find(e->source, path, sizeof path, &e->err);
@@ -428,47 +428,67 @@ static struct ew_models_entry *victim(const struct ew_models *models)
     return best;
 }
 
+/* Without attention's pages, of which there may be more or fewer. */
+static uint64_t fixed_bytes(const struct ew_memory *plan)
+{
+    return plan->total_bytes - plan->kv_bytes;
+}
+
 static void never_fits(struct ew_models_entry *e, uint64_t limit)
 {
     const struct ew_memory *p = &e->plan;
     ew_fault_set(&e->fault, 503, "model_too_large", "model",
-                 "%s doesn't fit: it needs %.0f MB (weights %.0f, vocabulary %.0f, attention "
-                 "%.0f, work %.0f), and %.0f MB %s",
-                 e->name, (double)p->total_bytes / 1e6, (double)p->weight_bytes / 1e6,
-                 (double)p->vocabulary_bytes / 1e6, (double)p->kv_bytes / 1e6,
-                 (double)p->work_bytes / 1e6, (double)limit / 1e6,
+                 "%s doesn't fit: it needs %.0f MB (weights %.0f, vocabulary %.0f, attention of "
+                 "one conversation %.0f, work %.0f), and %.0f MB %s",
+                 e->name, (double)(fixed_bytes(p) + p->kv_bytes_min) / 1e6,
+                 (double)p->weight_bytes / 1e6, (double)p->vocabulary_bytes / 1e6,
+                 (double)p->kv_bytes_min / 1e6, (double)p->work_bytes / 1e6, (double)limit / 1e6,
                  e->models->memory_max ? "are allowed for all models" : "are available");
     e->grudge_ns = now() + (uint64_t)(EW_MODELS_GRUDGE_S * EW_NS_PER_S);
     ew_log(EW_LOG_WARNING, "%s", e->fault.message);
     refuse(e, &e->fault);
 }
 
+static void load(struct ew_models_entry *e, uint64_t room)
+{
+    uint64_t fixed = fixed_bytes(&e->plan);
+    if (e->plan.total_bytes > room)
+        e->plan.kv_bytes = room - fixed;
+    e->plan.total_bytes = fixed + e->plan.kv_bytes;
+    e->models->load_ns = now();
+    start(e, EW_MODELS_LOADING, run_load, loaded);
+}
+
+/* Fewer pages, down to half of what is usual, are better than another model's end; fewer still,
+ * down to those of one conversation, are better than no answer. */
 static void planned(struct ew_task *task)
 {
     struct ew_models_entry *e = finished(task), *goes;
     struct ew_models *models = e->models;
-    uint64_t taken = loaded_bytes(models), need = e->plan.total_bytes;
+    uint64_t taken = loaded_bytes(models), fixed = fixed_bytes(&e->plan);
     uint64_t most = models->memory_max ? models->memory_max : e->available_bytes + taken;
     uint64_t room = models->memory_max ? (most > taken ? most - taken : 0) : e->available_bytes;
     e->state = EW_MODELS_COLD;
     if (e->err.code) {
         refuse_load(e, &e->err);
-    } else if (need > most) {
+    } else if (fixed + e->plan.kv_bytes_min > most) {
         never_fits(e, most);
     } else if (!e->waiting) {
         /* they went away meanwhile */
-    } else if (need <= room) {
-        models->load_ns = now();
-        start(e, EW_MODELS_LOADING, run_load, loaded);
+    } else if (fixed + e->plan.kv_bytes / 2 <= room && fixed + e->plan.kv_bytes_min <= room) {
+        load(e, room);
         return;
-    } else if (!(goes = victim(models))) {
-        never_fits(e, room);
-    } else if (!goes->users) {
-        unload(goes);
-        return;
-    } else {
+    } else if ((goes = victim(models)) && goes->users) {
         goes->yields = true; /* its last request calls pump */
         return;
+    } else if (goes) {
+        unload(goes);
+        return;
+    } else if (fixed + e->plan.kv_bytes_min <= room) {
+        load(e, room);
+        return;
+    } else {
+        never_fits(e, room);
     }
     pump(models);
 }
