@@ -9,7 +9,7 @@ B      := build/$(MODE)
 # Debian packages: what is linked, what the tests need, what the demo needs.
 DEBS := build-essential pkg-config libjansson-dev libcyaml-dev libcurl4-openssl-dev libssl-dev \
         libarchive-dev libedit-dev libsqlite3-dev libevent-dev zlib1g-dev libcmocka-dev \
-        python3 python3-numpy python3-jinja2 openssl \
+        python3 python3-numpy python3-jinja2 openssl curl \
         ca-certificates
 PKGS := jansson libcyaml libcurl libssl libcrypto libarchive libedit libevent_openssl libevent sqlite3
 

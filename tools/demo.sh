@@ -60,6 +60,47 @@ question=$(part question)
 printf '\nQuestion %s of %s:\n%s\n\n%s says:\n' "$number" "$questions" "$question" "$model"
 "$edgewise" run "$model" "$question" --max-tokens 400 "${energy[@]}" --compare "$cloud"
 printf '\nThe right answer is %s; a model this small seldom finds it.\n' "$(part answer)"
+
+# The server as a client meets it: started, asked once by curl, its account shown, stopped. The
+# request is the text that is shown, so that it works where the reader pastes it, too.
+request() { # URL
+    cat <<END
+  curl $1/v1/chat/completions -H 'Content-Type: application/json' \\
+    -d '{"model": "$model", "messages": [{"role": "user", "content": "Say hello."}]}'
+END
+}
+
+serve() {
+    local log=$work/log url
+    "$edgewise" serve "$model" --port 0 --ledger "$work/ledger.db" "${energy[@]}" 2>"$log" &
+    server=$!
+    until url=$(grep -o 'http://[^ ]*:[0-9]*' "$log"); do
+        if ! kill -0 $server 2>/dev/null; then
+            cat "$log" >&2
+            return 1
+        fi
+        sleep 0.05
+    done
+    printf '\nThe same model behind `edgewise serve`, asked by\n'
+    request "$url"
+    eval "$(request "$url") -sS --fail-with-body --max-time 120" >"$work/body"
+    python3 -c '
+import json, sys, textwrap
+answer = json.load(open(sys.argv[1], encoding="utf-8"))
+account = ", ".join(f"{k} {json.dumps(v)}" for k, v in answer["usage"].items()
+                    if not isinstance(v, dict))
+print("It says:", answer["choices"][0]["message"]["content"].strip())
+print(textwrap.fill("Its account, which comes with it: " + account, 100))' "$work/body"
+    kill -TERM $server
+    wait $server
+    server=
+    printf 'Its row in the ledger, as `edgewise ledger` shows it:\n'
+    "$edgewise" ledger --db "$work/ledger.db"
+}
+
+work=$(mktemp -d) server=
+trap '[ -z "$server" ] || kill $server; rm -rf "$work"' EXIT
+serve
 cat <<END
 
 What to try next (edgewise is $edgewise until you \`make install\`):
@@ -69,4 +110,9 @@ What to try next (edgewise is $edgewise until you \`make install\`):
   edgewise pull qwen2.5-coder-0.5b              a model that is right more often (491 MB)
   edgewise pcr --paper --sweep                  the metric behind the last row
   make check                                    all tests;  make peers: beside llama.cpp
+  edgewise ledger                               what was served, to whom, at which cost
+And the server, at http://127.0.0.1:8080 until ^C:
+  $edgewise serve $model
+which this asks:
+$(request http://127.0.0.1:8080)
 END
