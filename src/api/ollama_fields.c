@@ -119,7 +119,7 @@ static bool read_duration(const char *text, double *out_s)
     if (!*text)
         return false;
     while (*text) {
-        double value;
+        double value = 0;
         size_t bytes = read_decimal(text, &value), unit = 0;
         text += bytes;
         while (unit < EW_COUNT(units) &&
