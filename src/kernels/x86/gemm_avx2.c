@@ -16,6 +16,7 @@
 #define ALWAYS static inline __attribute__((always_inline))
 
 enum {
+    HALVES = 2,           /* vectors of a tile's 16 rows */
     WIDE = EW_GROUP,      /* tokens of the widest kernel: 8 float sums, 4 or 8 integer ones */
     STRIP_BYTES = 131072, /* weights that stay in the second-level cache while tokens pass by */
 };
@@ -63,39 +64,60 @@ ALWAYS __m256i levels(const int bits, const uint8_t *data, const int g, const in
                            masked(shift_right(vector(data, 0, h), 2 * (g - 4)), 0x03));
 }
 
-/* Pairs of products, 16 bits each. */
-ALWAYS __m256i products16(const int bits, __m256i w, const int8_t *x)
+/* Four inputs of a group of one token, in each lane. */
+ALWAYS __m256i inputs(const int8_t *x)
 {
     int32_t four;
 
     __builtin_memcpy(&four, x, sizeof(four));
-    __m256i in = _mm256_set1_epi32(four);
+    return _mm256_set1_epi32(four);
+}
+
+/* Pairs of products, 16 bits each. */
+ALWAYS __m256i products16(const int bits, __m256i w, __m256i in)
+{
     if (bits == 8)
         return _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(in, w));
     return _mm256_maddubs_epi16(w, in);
 }
 
-/* Adds the dot products of groups [g0, g1) of one block, 8 rows, to acc[0 .. n). */
-ALWAYS void dots(__m256i *acc, const int bits, const int n, const uint8_t *data,
-                 const struct ew_xblock *x, const int g0, const int g1, const int h)
+/* The compiler takes integer sums for trees, whose leaves it then keeps on the stack: 24 stores and
+ * loads a block. What it can't see through stays the running sum that it is, in its register. */
+ALWAYS void in_order(__m256i *sum)
+{
+    __asm__("" : "+x"(*sum));
+}
+
+/* Adds the dot products of groups [g0, g1) of one block, 16 rows, to acc[.][0 .. n). An input is
+ * loaded once for both halves of the rows: loads are what there are most of. */
+ALWAYS void dots(__m256i (*acc)[WIDE], const int bits, const int n, const uint8_t *data,
+                 const struct ew_xblock *x, const int g0, const int g1)
 {
     const int span = bits == 4 ? 8 : bits == 5 ? 4 : bits == 6 ? 2 : 1; /* groups in 16 bits */
-    __m256i sum[WIDE];
+    __m256i sum[HALVES][WIDE];
 
 #pragma GCC unroll 8
     for (int from = g0; from < g1; from += span) {
 #pragma GCC unroll 8
         for (int g = from; g < from + span; g++) {
-            __m256i w = levels(bits, data, g, h);
+            const __m256i w[HALVES] = {levels(bits, data, g, 0), levels(bits, data, g, 1)};
 #pragma GCC unroll 4
             for (int i = 0; i < n; i++) {
-                __m256i p = products16(bits, w, x->q[g][i]);
-                sum[i] = g == from ? p : _mm256_add_epi16(sum[i], p);
+                const __m256i in = inputs(x->q[g][i]);
+#pragma GCC unroll 2
+                for (int h = 0; h < HALVES; h++) {
+                    __m256i p = products16(bits, w[h], in);
+                    sum[h][i] = g == from ? p : _mm256_add_epi16(sum[h][i], p);
+                    in_order(&sum[h][i]);
+                }
             }
         }
+#pragma GCC unroll 2
+        for (int h = 0; h < HALVES; h++)
 #pragma GCC unroll 4
-        for (int i = 0; i < n; i++)
-            acc[i] = _mm256_add_epi32(acc[i], _mm256_madd_epi16(sum[i], _mm256_set1_epi16(1)));
+            for (int i = 0; i < n; i++)
+                acc[h][i] =
+                    _mm256_add_epi32(acc[h][i], _mm256_madd_epi16(sum[h][i], _mm256_set1_epi16(1)));
     }
 }
 
@@ -125,20 +147,9 @@ ALWAYS void add_scaled(__m256 *sums, const int n, const __m256i *acc, __m256 d,
                                   _mm256_mul_ps(d, _mm256_set1_ps(x->d[i])), sums[i]);
 }
 
-/* sums[0 .. n) += one block of 32 inputs, all of which have the scale d and the constant add. */
-ALWAYS void add_block(__m256 *sums, const int bits, const int zero, const int n,
-                      const uint8_t *data, __m256 d, __m256 add, const struct ew_xblock *x,
-                      const int h)
+/* The constant term that 8 rows have. */
+ALWAYS void add_constant(__m256 *sums, const int n, __m256 add, const struct ew_xblock *x)
 {
-    __m256i acc[WIDE];
-
-#pragma GCC unroll 4
-    for (int i = 0; i < n; i++)
-        acc[i] = start(bits, zero, x->neg[0][i]);
-    dots(acc, bits, n, data, x, 0, 8, h);
-    add_scaled(sums, n, acc, d, x);
-    if (zero)
-        return;
 #pragma GCC unroll 4
     for (int i = 0; i < n; i++)
         sums[i] = _mm256_fmadd_ps(add, _mm256_set1_ps(x->ds[i]), sums[i]);
@@ -149,49 +160,55 @@ ALWAYS __m256i scale_row(const uint8_t *scales, int half, int h)
     return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)(scales + 16 * half + 8 * h)));
 }
 
-/* The same for Q6_K, whose halves have integer scales of their own. */
-ALWAYS void add_halves(__m256 *sums, const int n, const uint8_t *data, __m256 d,
-                       const uint8_t *scales, const struct ew_xblock *x, const int h)
+/* Integer sums of the block. */
+ALWAYS void sum_block(__m256i (*acc)[WIDE], const struct ew_tile_shape shape, const int n,
+                      const uint8_t *data, const struct ew_xblock *x)
 {
-    __m256i first[WIDE], second[WIDE];
-
 #pragma GCC unroll 4
     for (int i = 0; i < n; i++)
-        first[i] = start(6, 32, x->neg[1][i]);
-    dots(first, 6, n, data, x, 0, 4, h);
-#pragma GCC unroll 4
-    for (int i = 0; i < n; i++) {
-        first[i] = _mm256_mullo_epi32(first[i], scale_row(scales, 0, h));
-        second[i] = start(6, 32, x->neg[0][i] - x->neg[1][i]);
-    }
-    dots(second, 6, n, data, x, 4, 8, h);
-#pragma GCC unroll 4
-    for (int i = 0; i < n; i++)
-        second[i] =
-            _mm256_add_epi32(first[i], _mm256_mullo_epi32(second[i], scale_row(scales, 1, h)));
-    add_scaled(sums, n, second, d, x);
+        acc[0][i] = acc[1][i] = start(shape.bits, shape.zero, x->neg[0][i]);
+    dots(acc, shape.bits, n, data, x, 0, 8);
 }
 
-/* One block, 8 rows: finds its scales and adds it. */
-ALWAYS void add_typed(__m256 *sums, const enum ew_type type, const int n, const uint8_t *super,
-                      const uint8_t *scales, const uint8_t *data, const struct ew_xblock *x,
-                      const int h)
+/* The same for Q6_K, whose inputs 0..15 and 16..31 have integer scales of their own. */
+ALWAYS void sum_scaled(__m256i (*acc)[WIDE], const int n, const uint8_t *data,
+                       const uint8_t *scales, const struct ew_xblock *x)
+{
+    __m256i first[HALVES][WIDE];
+
+#pragma GCC unroll 4
+    for (int i = 0; i < n; i++) {
+        first[0][i] = first[1][i] = start(6, 32, x->neg[1][i]);
+        acc[0][i] = acc[1][i] = start(6, 32, x->neg[0][i] - x->neg[1][i]);
+    }
+    dots(first, 6, n, data, x, 0, 4);
+    dots(acc, 6, n, data, x, 4, 8);
+#pragma GCC unroll 2
+    for (int h = 0; h < HALVES; h++)
+#pragma GCC unroll 4
+        for (int i = 0; i < n; i++)
+            acc[h][i] = _mm256_add_epi32(_mm256_mullo_epi32(first[h][i], scale_row(scales, 0, h)),
+                                         _mm256_mullo_epi32(acc[h][i], scale_row(scales, 1, h)));
+}
+
+/* sums[h][0 .. n) += one block of half h of the rows, whose integer sums are acc. */
+ALWAYS void add_half(__m256 *sums, const enum ew_type type, const int n, const uint8_t *super,
+                     const uint8_t *scales, const __m256i *acc, const struct ew_xblock *x,
+                     const int h)
 {
     const struct ew_tile_shape shape = ew_tile_shape(type);
     __m256 d = half_row(shape.super_bytes ? super : scales, h), add = d;
 
-    if (type == EW_TYPE_Q6_K) {
-        add_halves(sums, n, data, d, scales, x, h);
-        return;
-    }
-    if (shape.super_bytes) {
+    if (type != EW_TYPE_Q6_K && shape.super_bytes) {
         d = _mm256_mul_ps(d, byte_row(scales, h));
         add = _mm256_mul_ps(half_row(super + 32, h), byte_row(scales + 16, h));
         add = _mm256_xor_ps(add, _mm256_set1_ps(-0.0f));
     } else if (shape.scale_bytes == 64) {
         add = half_row(scales + 32, h);
     }
-    add_block(sums, shape.bits, shape.zero, n, data, d, add, x, h);
+    add_scaled(sums, n, acc, d, x);
+    if (!shape.zero)
+        add_constant(sums, n, add, x);
 }
 
 /* One tile, the first n tokens of a group of `blocks` blocks. */
@@ -199,7 +216,7 @@ ALWAYS void product(const enum ew_type type, const int n, const uint8_t *tile, i
                     const struct ew_xblock *x, float *y, size_t ldy)
 {
     const struct ew_tile_shape shape = ew_tile_shape(type);
-    __m256 sums[2][WIDE];
+    __m256 sums[HALVES][WIDE];
 
 #pragma GCC unroll 4
     for (int i = 0; i < n; i++)
@@ -208,12 +225,13 @@ ALWAYS void product(const enum ew_type type, const int n, const uint8_t *tile, i
         const uint8_t *super = tile + ew_tile_super(shape, (size_t)b);
         const uint8_t *scales = tile + ew_tile_scales(shape, (size_t)b);
         const uint8_t *data = tile + ew_tile_data(shape, (size_t)b);
-        const struct ew_xblock *again = x;
-        add_typed(sums[0], type, n, super, scales, data, x, 0);
-        /* Or else the compiler keeps all 32 broadcast inputs of the first half for the second, on
-         * the stack: loading them anew is what the load unit does for nothing. */
-        __asm__("" : "+r"(again));
-        add_typed(sums[1], type, n, super, scales, data, again, 1);
+        __m256i acc[HALVES][WIDE];
+        if (type == EW_TYPE_Q6_K)
+            sum_scaled(acc, n, data, scales, x);
+        else
+            sum_block(acc, shape, n, data, x);
+        add_half(sums[0], type, n, super, scales, acc[0], x, 0);
+        add_half(sums[1], type, n, super, scales, acc[1], x, 1);
     }
 #pragma GCC unroll 4
     for (int i = 0; i < n; i++) {
