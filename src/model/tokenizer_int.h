@@ -43,6 +43,7 @@ struct ew_tokenizer {
      * touched. Filled under the lock, published by the release of its size. */
     char *pieces;
     _Atomic uint16_t *sizes;
+    struct gr_trie *trie; /* of grammar_trie.c; NULL until a grammar is opened; under the lock */
     pthread_mutex_t lock;
 };
 

@@ -2,6 +2,7 @@
  *
  * Where a file says nothing, the defaults are those that files in circulation were written for:
  * "llama" vocabularies begin with <unk>, <s>, </s> and add <s>; "gpt2" ones add nothing. */
+#include "model/grammar_int.h"
 #include "model/tokenizer_int.h"
 
 #include <ctype.h>
@@ -297,6 +298,7 @@ void ew_tokenizer_close(struct ew_tokenizer **tokenizer)
     ew_spm_fini(&t->spm);
     ew_special_fini(&t->special);
     ew_vocab_fini(&t->vocab);
+    ew__gr_trie_close(&t->trie);
     free(t->kinds);
     free(t->pieces);
     free((void *)t->sizes);
