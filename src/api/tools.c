@@ -6,7 +6,8 @@
  * complete waits for the next tag. Where a call was demanded an answer that is one JSON object is a
  * call without tags, too.
  *
- * Limits: a call is held up to HELD_BYTES_MAX and is text beyond it; CALLS_MAX calls in an answer,
+ * Limits: a call is held up to HELD_BYTES_MAX, or CUTS_MAX closing tags in its strings, and is text
+ * beyond it, so that no words make the reading of an answer slow; CALLS_MAX calls in an answer,
  * one where the client wants no parallel ones: further ones are text. */
 #include "api/tools.h"
 
@@ -23,6 +24,7 @@ static const char tag_open[] = "<tool_call>", tag_close[] = "</tool_call>";
 enum {
     HELD_BYTES_MAX = 64 << 10,
     CALLS_MAX = 64,
+    CUTS_MAX = 32,
     TEXT_BYTES_MAX = HELD_BYTES_MAX * EW_READ_TEXT_SPREAD,
     ID_CHARACTERS = 24,
 };
@@ -41,6 +43,8 @@ struct ew_tools {
     size_t calls_max; /* 0: no tools, all is text */
     struct ew_rng rng;
     struct ew_buf held;
+    size_t sought; /* in a call: bytes of held that no closing tag is to be looked for in */
+    unsigned cuts; /* in a call: closing tags that stood within its JSON */
     struct ew_reply_call calls[CALLS_MAX]; /* names and arguments owned */
     size_t count;
 };
@@ -222,17 +226,21 @@ static bool step_text(struct ew_tools *tools, struct ew_buf *plain, int *rc, str
         fine -= tag_started(held->data, held->bytes);
     *rc = pass(tools, fine, plain, err);
     tools->state = tag ? STATE_CALL : STATE_TEXT;
+    tools->sought = sizeof tag_open - 1;
+    tools->cuts = 0;
     return tag && !*rc;
 }
 
 static bool step_call(struct ew_tools *tools, struct ew_buf *plain, int *rc, struct ew_err *err)
 {
     const char *from = tools->held.data + sizeof tag_open - 1;
-    const char *at = from, *end = tools->held.data + tools->held.bytes;
+    const char *at = tools->held.data + tools->sought;
+    const char *end = tools->held.data + tools->held.bytes;
     while ((at = find(at, (size_t)(end - at), tag_close)) != NULL) {
         enum verdict verdict = judge(tools, from, (size_t)(at - from));
         at += sizeof tag_close - 1;
-        if (verdict == VERDICT_CUT)
+        tools->sought = (size_t)(at - tools->held.data);
+        if (verdict == VERDICT_CUT && ++tools->cuts <= CUTS_MAX)
             continue;
         tools->state = verdict == VERDICT_CALL ? STATE_AFTER : STATE_TEXT;
         if (verdict == VERDICT_CALL)
@@ -241,6 +249,10 @@ static bool step_call(struct ew_tools *tools, struct ew_buf *plain, int *rc, str
             *rc = pass(tools, (size_t)(at - tools->held.data), plain, err);
         return !*rc;
     }
+    /* The start of a tag may stand at the end. */
+    size_t whole = tools->held.bytes - (sizeof tag_close - 2);
+    if (tools->held.bytes > sizeof tag_close && whole > tools->sought)
+        tools->sought = whole;
     return false;
 }
 

@@ -4,6 +4,8 @@
 
 #include "api/tools.h"
 
+#include <time.h>
+
 static const char some_tools[] =
     "[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"description\":\"d\",\"parameters\":{"
     "\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#/$defs/x\"}},\"$defs\":{\"x\":{"
@@ -167,6 +169,28 @@ static void test_a_call_without_end_becomes_text_at_the_limit(void **state)
     free(text);
 }
 
+/* A client may have a model repeat the tag inside of a string: each judged at each push, these 600
+ * took 100 s, and in that time the server told nobody anything. */
+static void test_a_call_full_of_closing_tags_costs_little(void **state)
+{
+    (void)state;
+    enum { TAGS = 600 };
+    static const char start[] = "<tool_call>{\"a\":\"", tag[] = "</tool_call>";
+    struct ew_request request = request_of(EW_TOOLS_AUTO, NULL);
+    char text[sizeof start + TAGS * sizeof tag];
+    size_t bytes = (size_t)snprintf(text, sizeof text, "%s", start);
+    for (int i = 0; i < TAGS; i++)
+        bytes += (size_t)snprintf(text + bytes, sizeof text - bytes, "%s", tag);
+    clock_t from = clock(); /* of this process alone: the machine may be busy */
+    struct ew_tools *tools = read_text(&request, text, 1);
+    double s = (double)(clock() - from) / CLOCKS_PER_SEC;
+    assert_int_equal(ew_tools_count(tools), 0);
+    assert_string_equal(ew_buf_cstr(&plain), text);
+    ew_tools_close(&tools);
+    print_message("%d closing tags took %.3f s\n", TAGS, s);
+    assert_true(s < 1);
+}
+
 static void test_ids_follow_the_seed(void **state)
 {
     (void)state;
@@ -253,6 +277,7 @@ int main(void)
         TEST(test_without_tools_all_is_text_and_without_parallel_the_first_is_a_call),
         TEST(test_text_is_not_held_back_longer_than_it_must),
         TEST(test_a_call_without_end_becomes_text_at_the_limit),
+        TEST(test_a_call_full_of_closing_tags_costs_little),
         TEST(test_ids_follow_the_seed),
         TEST(test_the_schema_of_a_forced_call),
         TEST(test_tools_calls_and_results_in_words),
