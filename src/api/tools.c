@@ -3,8 +3,12 @@
  * Outside of a call all text passes but its last bytes, which may be the start of a tag. Inside
  * one the text is held until </tool_call>; if what stands between is a call it becomes one, if not
  * it is text again. A tag inside a JSON string doesn't end the call: JSON that merely isn't
- * complete waits for the next tag. Where a call was demanded an answer that is one JSON object is a
- * call without tags, too.
+ * complete waits for the next tag.
+ *
+ * Small models forget the tags (qwen2.5-coder always does, and fences the object as code). So an
+ * answer that is nothing but one object which starts with the name of a tool of the request is a
+ * call, too; where a call was demanded any object is. Such an answer is held back to its end, and
+ * every other one only until it differs from that start.
  *
  * Limits: a call is held up to HELD_BYTES_MAX, or CUTS_MAX closing tags in its strings, and is text
  * beyond it, so that no words make the reading of an answer slow; CALLS_MAX calls in an answer,
@@ -30,17 +34,18 @@ enum {
 };
 
 enum state {
-    STATE_START, /* only white space so far: a bare object may follow, where one is allowed */
+    STATE_START, /* what came so far may be the start of a bare object */
     STATE_TEXT,
     STATE_CALL,  /* held begins with the tag */
     STATE_AFTER, /* white space behind a call belongs to it */
-    STATE_BARE,  /* held begins with the brace */
+    STATE_BARE,  /* held is to be an object alone, fenced or not */
 };
 
 struct ew_tools {
     enum state state;
     bool forced;
     size_t calls_max; /* 0: no tools, all is text */
+    json_t *known;    /* the request's tools */
     struct ew_rng rng;
     struct ew_buf held;
     size_t sought; /* in a call: bytes of held that no closing tag is to be looked for in */
@@ -57,9 +62,11 @@ int ew_tools_open(struct ew_tools **gives, const struct ew_request *request, str
         return ew_fail(err, EW_ENOMEM, "no memory to read tool calls");
     tools->forced =
         request->tool_choice == EW_TOOLS_REQUIRED || request->tool_choice == EW_TOOLS_NAMED;
-    if (request->tools.data && request->tool_choice != EW_TOOLS_NONE)
+    if (request->tools.data && request->tool_choice != EW_TOOLS_NONE) {
         tools->calls_max = request->parallel_tool_calls ? CALLS_MAX : 1;
-    tools->state = tools->forced ? STATE_START : STATE_TEXT;
+        tools->known = json_loadb(request->tools.data, request->tools.bytes, 0, NULL);
+    }
+    tools->state = STATE_START;
     ew_rng_init(&tools->rng, request->sampling.seed);
     ew_buf_init(&tools->held, HELD_BYTES_MAX);
     return 0;
@@ -74,6 +81,7 @@ void ew_tools_close(struct ew_tools **tools)
         free((char *)t->calls[i].name.data);
         free((char *)t->calls[i].arguments.data);
     }
+    json_decref(t->known);
     ew_buf_fini(&t->held);
     free(t);
     *tools = NULL;
@@ -207,12 +215,98 @@ static const char *find(const char *data, size_t bytes, const char *tag)
     return bytes ? memmem(data, bytes, tag, strlen(tag)) : NULL;
 }
 
-static size_t space_at_start(const struct ew_buf *held)
+static size_t space_at_start(const char *data, size_t bytes)
 {
     size_t count = 0;
-    while (count < held->bytes && isspace((unsigned char)held->data[count]))
+    while (count < bytes && isspace((unsigned char)data[count]))
         count++;
     return count;
+}
+
+/* ---- an object without tags ---- */
+
+enum fit { FIT_NO, FIT_SO_FAR, FIT_YES };
+
+/* The rest of a text that is compared with what it should be. */
+struct rest {
+    const char *data;
+    size_t bytes;
+};
+
+static void skip_space(struct rest *rest)
+{
+    size_t space = space_at_start(rest->data, rest->bytes);
+    rest->data += space;
+    rest->bytes -= space;
+}
+
+/* Takes the word off the rest where it's there. */
+static enum fit fit_word(struct rest *rest, const char *word)
+{
+    size_t bytes = strlen(word), most = rest->bytes < bytes ? rest->bytes : bytes;
+    if (memcmp(rest->data, word, most) != 0)
+        return FIT_NO;
+    if (most < bytes)
+        return FIT_SO_FAR;
+    rest->data += bytes;
+    rest->bytes -= bytes;
+    return FIT_YES;
+}
+
+static enum fit fit_name(const struct ew_tools *tools, struct rest rest)
+{
+    enum fit best = FIT_NO;
+    for (size_t i = 0; i < json_array_size(tools->known) && best != FIT_YES; i++) {
+        const json_t *function = json_object_get(json_array_get(tools->known, i), "function");
+        const char *name = json_string_value(json_object_get(function, "name"));
+        struct rest copy = rest;
+        enum fit fit = name ? fit_word(&copy, name) : FIT_NO;
+        if (fit == FIT_YES)
+            fit = fit_word(&copy, "\"");
+        best = fit > best ? fit : best;
+    }
+    return best;
+}
+
+/* The fence that models put around code. */
+static enum fit skip_fence(struct rest *rest)
+{
+    skip_space(rest);
+    enum fit fit = fit_word(rest, "```");
+    if (fit == FIT_YES && rest->bytes && *rest->data == 'j')
+        fit = fit_word(rest, "json");
+    else if (fit == FIT_NO)
+        fit = FIT_YES; /* there needn't be one */
+    skip_space(rest);
+    return fit;
+}
+
+/* Does the answer start as a call without tags does? */
+static enum fit fit_bare(const struct ew_tools *tools)
+{
+    static const char *const usual[] = {"{", "\"name\"", ":"};
+    struct rest rest = {tools->held.data, tools->held.bytes};
+    enum fit fit = skip_fence(&rest);
+    for (size_t i = 0; fit == FIT_YES && i < (tools->forced ? 1 : EW_COUNT(usual)); i++) {
+        fit = fit_word(&rest, usual[i]);
+        skip_space(&rest);
+    }
+    if (fit != FIT_YES || tools->forced)
+        return fit;
+    fit = fit_word(&rest, "\"");
+    return fit == FIT_YES ? fit_name(tools, rest) : fit;
+}
+
+static enum verdict judge_bare(struct ew_tools *tools)
+{
+    struct rest rest = {tools->held.data, tools->held.bytes};
+    skip_fence(&rest);
+    size_t bytes = rest.bytes;
+    while (bytes && isspace((unsigned char)rest.data[bytes - 1]))
+        bytes--;
+    if (bytes > 3 && memcmp(rest.data + bytes - 3, "```", 3) == 0)
+        bytes -= 3; /* no object ends so by itself */
+    return judge(tools, rest.data, bytes);
 }
 
 /* Each step looks at what is held in one state. true: look again, the state has changed. */
@@ -258,7 +352,7 @@ static bool step_call(struct ew_tools *tools, struct ew_buf *plain, int *rc, str
 
 static bool step_after(struct ew_tools *tools)
 {
-    size_t space = space_at_start(&tools->held);
+    size_t space = space_at_start(tools->held.data, tools->held.bytes);
     if (space)
         drop(&tools->held, space);
     if (tools->held.bytes == 0)
@@ -269,11 +363,10 @@ static bool step_after(struct ew_tools *tools)
 
 static bool step_start(struct ew_tools *tools)
 {
-    size_t space = space_at_start(&tools->held);
-    if (space == tools->held.bytes)
-        return false;
-    tools->state = tools->held.data[space] == '{' ? STATE_BARE : STATE_TEXT;
-    return true;
+    enum fit fit = fit_bare(tools);
+    if (fit != FIT_SO_FAR)
+        tools->state = fit == FIT_YES ? STATE_BARE : STATE_TEXT;
+    return fit != FIT_SO_FAR;
 }
 
 static int look(struct ew_tools *tools, struct ew_buf *plain, struct ew_err *err)
@@ -332,10 +425,14 @@ int ew_tools_push(struct ew_tools *tools, const char *text, size_t bytes, struct
 int ew_tools_flush(struct ew_tools *tools, struct ew_buf *plain, struct ew_err *err)
 {
     const struct ew_buf *held = &tools->held;
-    size_t skip = tools->state == STATE_CALL ? sizeof tag_open - 1 : 0;
-    bool whole = tools->state == STATE_CALL || tools->state == STATE_BARE;
+    const size_t tag = sizeof tag_open - 1;
+    enum verdict verdict = VERDICT_TEXT;
     /* Models end their turn without the closing tag, too. */
-    if (whole && judge(tools, held->data + skip, held->bytes - skip) == VERDICT_CALL)
+    if (tools->state == STATE_CALL)
+        verdict = judge(tools, held->data + tag, held->bytes - tag);
+    else if (tools->state == STATE_BARE)
+        verdict = judge_bare(tools);
+    if (verdict == VERDICT_CALL)
         ew_buf_clear(&tools->held);
     return held->bytes ? give_up(tools, plain, err) : 0;
 }

@@ -1,7 +1,7 @@
 /* tools.h - tools to words, and a model's words back to tool calls.
  *
  * Models write calls as their template taught them: <tool_call>{"name": …, "arguments": {…}}
- * </tool_call> (Hermes, Qwen), or a bare JSON object where a grammar made them. Text is pushed as
+ * </tool_call> (Hermes, Qwen), or that object alone, fenced as code or not. Text is pushed as
  * it comes; what may be the start of a call is held back, what can't be any more is passed on.
  * Nothing is lost: a call that is malformed is text again. */
 #ifndef EW_TOOLS_H

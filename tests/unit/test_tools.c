@@ -105,8 +105,32 @@ static void test_calls_are_found_and_everything_else_is_text(void **state)
         {CALL("{\"name\":\"f\",\"arguments\":[1]}"), CALL("{\"name\":\"f\",\"arguments\":[1]}"),
          ""},
         {CALL("oops") CALL(F1), CALL("oops"), "f {\"a\":1};"},
-        {F1, F1, ""}, /* without tags it is text, where no call was demanded */
         {"</tool_call>", "</tool_call>", ""},
+    };
+    struct ew_request request = request_of(EW_TOOLS_AUTO, NULL);
+    check_cases(&request, cases, EW_COUNT(cases));
+}
+
+static void test_an_answer_that_is_a_known_tools_object_alone_is_a_call(void **state)
+{
+    (void)state;
+    static const struct text_case cases[] = {
+        {F1, "", "f {\"a\":1};"},
+        {"```json\n" F1 "\n```", "", "f {\"a\":1};"},
+        {" ```\n" F1 "\n```\n", "", "f {\"a\":1};"},
+        {"```json\n{ \"name\" :\n\"g\" }", "", "g {};"},
+        {"```json\n" F1 "\n```\nso it is", "```json\n" F1 "\n```\nso it is", ""},
+        {F1 F1, F1 F1, ""},
+        {"Well: " F1, "Well: " F1, ""},
+        {"{\"name\": \"ff\", \"arguments\": {}}", "{\"name\": \"ff\", \"arguments\": {}}", ""},
+        {"{\"name\": \"f\", \"arguments\": 1}", "{\"name\": \"f\", \"arguments\": 1}", ""},
+        {"{\"a\": 1}", "{\"a\": 1}", ""},
+        {"{\"name\": \"f", "{\"name\": \"f", ""},
+        {"```json\n[]\n```", "```json\n[]\n```", ""},
+        {"```python\n" CALL(F1), "```python\n", "f {\"a\":1};"},
+        {"``", "``", ""},
+        {"```", "```", ""},
+        {"\n", "\n", ""},
     };
     struct ew_request request = request_of(EW_TOOLS_AUTO, NULL);
     check_cases(&request, cases, EW_COUNT(cases));
@@ -117,6 +141,7 @@ static void test_a_demanded_call_needs_no_tags(void **state)
     (void)state;
     static const struct text_case cases[] = {
         {"\n" F1 " ", "", "f {\"a\":1};"},
+        {"```json\n" F1 "\n```", "", "f {\"a\":1};"},
         {CALL(F1), "", "f {\"a\":1};"},
         {"\n{\"a\":1}", "\n{\"a\":1}", ""},
         {F1 " and more", F1 " and more", ""},
@@ -150,6 +175,16 @@ static void test_text_is_not_held_back_longer_than_it_must(void **state)
     assert_int_equal(ew_tools_push(tools, "x", 1, &plain, NULL), 0);
     assert_string_equal(ew_buf_cstr(&plain), "ab <tool_x");
     ew_tools_close(&tools);
+    static const char *const texts[] = {"```p", "{\"x", "{\"name\": \"h", "{\"name\": \"f2"};
+    for (size_t i = 0; i < EW_COUNT(texts); i++) { /* another start than a call's */
+        ew_buf_clear(&plain);
+        assert_int_equal(ew_tools_open(&tools, &request, NULL), 0);
+        assert_int_equal(ew_tools_push(tools, texts[i], strlen(texts[i]) - 1, &plain, NULL), 0);
+        assert_int_equal(plain.bytes, 0);
+        assert_int_equal(ew_tools_push(tools, texts[i] + strlen(texts[i]) - 1, 1, &plain, NULL), 0);
+        assert_string_equal(ew_buf_cstr(&plain), texts[i]);
+        ew_tools_close(&tools);
+    }
 }
 
 static void test_a_call_without_end_becomes_text_at_the_limit(void **state)
@@ -273,6 +308,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_calls_are_found_and_everything_else_is_text),
+        TEST(test_an_answer_that_is_a_known_tools_object_alone_is_a_call),
         TEST(test_a_demanded_call_needs_no_tags),
         TEST(test_without_tools_all_is_text_and_without_parallel_the_first_is_a_call),
         TEST(test_text_is_not_held_back_longer_than_it_must),
