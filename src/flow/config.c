@@ -180,6 +180,27 @@ static int check_client(struct reader *reader, const struct ew_config *config, u
     return 0;
 }
 
+static int take_limits(struct reader *reader, struct ew_config_client *client,
+                       const struct ew_config_raw_client *raw, unsigned index)
+{
+    if (raw->limits_count > EW_CONFIG_CLIENT_LIMITS_MAX)
+        return wrong(reader, "limits", "at most %d, not %u", EW_CONFIG_CLIENT_LIMITS_MAX,
+                     raw->limits_count);
+    for (unsigned i = 0; i < raw->limits_count; i++) {
+        struct ew_config_limit *limit = &client->limits[i];
+        snprintf(reader->at, sizeof reader->at, "clients[%u].limits[%u]", index, i);
+        int rc = take_section(reader, limit, &raw->limits[i], EW_CONFIG_CLIENT_LIMIT);
+        if (rc)
+            return rc;
+        if (!limit->requests == !limit->tokens)
+            return wrong(reader, "", "either requests: N or tokens: N");
+        if (!(limit->per_s > 0))
+            return wrong(reader, "", "it needs per: TIME, as 60s");
+        client->limit_count = i + 1;
+    }
+    return 0;
+}
+
 static int take_clients(struct reader *reader, struct ew_config *config,
                         const struct ew_config_raw *raw)
 {
@@ -195,6 +216,7 @@ static int take_clients(struct reader *reader, struct ew_config *config,
         snprintf(reader->at, sizeof reader->at, "clients[%u]", i);
         rc = take_section(reader, &config->clients[i], &raw->clients[i], EW_CONFIG_CLIENT);
         rc = rc ? rc : check_client(reader, config, i);
+        rc = rc ? rc : take_limits(reader, &config->clients[i], &raw->clients[i], i);
     }
     return rc;
 }

@@ -16,6 +16,7 @@ enum {
     EW_CONFIG_MODELS_MAX = 64,
     EW_CONFIG_ORIGINS_MAX = 64,
     EW_CONFIG_CLIENTS_MAX = 1024,
+    EW_CONFIG_CLIENT_LIMITS_MAX = 8,
     EW_CONFIG_LIST_MAX = 4096, /* what the reader takes of any list before it is told it's long */
     EW_CONFIG_TEXT_MAX = 1024, /* bytes of a value */
     EW_CONFIG_KEY_MAX = 256,   /* bytes of a client's key */
@@ -36,10 +37,18 @@ struct ew_config_device { /* the built-in engine with one or more models */
     double watts;         /* or: this many; 0: not given */
 };
 
+/* One of requests and tokens; the other is 0. */
+struct ew_config_limit {
+    uint32_t requests, tokens;
+    double per_s;
+};
+
 struct ew_config_client {
     char *name;
     char *key_hash;        /* sha256 of the key, 64 hexadecimal digits */
     uint32_t requests_max; /* waiting and running at once; 429 beyond; 0: no limit of its own */
+    struct ew_config_limit limits[EW_CONFIG_CLIENT_LIMITS_MAX]; /* 429 beyond each */
+    unsigned limit_count;
 };
 
 struct ew_config {

@@ -60,8 +60,17 @@ static const cyaml_schema_field_t limits_fields[] = {
 static const cyaml_schema_field_t cors_fields[] = {
     EW_CONFIG_CORS_KEYS(FIELD, ew_config_raw_cors, ) CYAML_FIELD_END,
 };
+static const cyaml_schema_field_t client_limit_fields[] = {
+    EW_CONFIG_CLIENT_LIMIT_KEYS(FIELD, ew_config_raw_client_limit, ) CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t client_limit_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct ew_config_raw_client_limit, client_limit_fields),
+};
 static const cyaml_schema_field_t client_fields[] = {
-    EW_CONFIG_CLIENT_KEYS(FIELD, ew_config_raw_client, ) CYAML_FIELD_END,
+    EW_CONFIG_CLIENT_KEYS(FIELD, ew_config_raw_client, )
+        CYAML_FIELD_SEQUENCE("limits", MAYBE, struct ew_config_raw_client, limits,
+                             &client_limit_schema, 0, EW_CONFIG_LIST_MAX),
+    CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t client_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct ew_config_raw_client, client_fields),
@@ -117,6 +126,9 @@ static const struct ew_config_key cors_keys[] = {
 static const struct ew_config_key client_keys[] = {
     EW_CONFIG_CLIENT_KEYS(KEY, ew_config_raw_client, ew_config_client)};
 
+static const struct ew_config_key client_limit_keys[] = {
+    EW_CONFIG_CLIENT_LIMIT_KEYS(KEY, ew_config_raw_client_limit, ew_config_limit)};
+
 #define SECTION(name, parent, list_max, keys, meaning)                                             \
     {                                                                                              \
         name, parent, list_max, keys, EW_COUNT(keys), meaning                                      \
@@ -143,4 +155,7 @@ const struct ew_config_section ew_config_sections[EW_CONFIG_SECTIONS] = {
         SECTION("cors", EW_CONFIG_TOP, 0, cors_keys, "pages in browsers that may ask"),
     [EW_CONFIG_CLIENT] = SECTION("clients", EW_CONFIG_TOP, EW_CONFIG_CLIENTS_MAX, client_keys,
                                  "who may ask; with any, every request needs a key"),
+    [EW_CONFIG_CLIENT_LIMIT] =
+        SECTION("limits", EW_CONFIG_CLIENT, EW_CONFIG_CLIENT_LIMITS_MAX, client_limit_keys,
+                "of what a client may use in a stretch of time; 429 beyond"),
 };

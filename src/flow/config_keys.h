@@ -114,6 +114,13 @@ struct ew_config_key {
     X(raw, target, requests, WHOLE, requests_max, 1, 100000, NULL,                                 \
       "waiting and running at once, 429 to more; left out: no limit of its own")
 
+#define EW_CONFIG_CLIENT_LIMIT_KEYS(X, raw, target)                                                \
+    X(raw, target, requests, WHOLE, requests, 1, 1000000, NULL, "so many requests at most, or")    \
+    X(raw, target, tokens, WHOLE, tokens, 1, 1000000000, NULL,                                     \
+      "so many tokens, of prompts and answers together")                                           \
+    X(raw, target, per, DURATION, per_s, 1, 366 * 86400.0, NULL,                                   \
+      "in any stretch of that length; required")
+
 /* ---- what libcyaml reads into ---- */
 
 #define EW_CONFIG_RAW_TEXT(key)     char *key;
@@ -160,8 +167,13 @@ struct ew_config_raw_limits {
 struct ew_config_raw_cors {
     EW_CONFIG_CORS_KEYS(EW_CONFIG_RAW, , )
 };
+struct ew_config_raw_client_limit {
+    EW_CONFIG_CLIENT_LIMIT_KEYS(EW_CONFIG_RAW, , )
+};
 struct ew_config_raw_client {
     EW_CONFIG_CLIENT_KEYS(EW_CONFIG_RAW, , )
+    struct ew_config_raw_client_limit *limits;
+    unsigned limits_count;
 };
 struct ew_config_raw {
     EW_CONFIG_TOP_KEYS(EW_CONFIG_RAW, , )
@@ -190,6 +202,7 @@ enum ew_config_section_id {
     EW_CONFIG_LIMITS,
     EW_CONFIG_CORS,
     EW_CONFIG_CLIENT,
+    EW_CONFIG_CLIENT_LIMIT,
     EW_CONFIG_SECTIONS
 };
 struct ew_config_section {

@@ -53,6 +53,15 @@ static void drop(struct ew_exchange *x)
     ew_server_check_drained(server);
 }
 
+/* What never began isn't counted against its client. */
+static void settle(struct ew_exchange *x)
+{
+    const struct ew_job_tally *t = &x->job.seen;
+    bool began = x->begun_ns != 0;
+    ew_quotas_settle(x->server->quotas, &x->claim, began,
+                     began ? (uint64_t)t->prompt_tokens + t->output_tokens : 0, x->ended_ns);
+}
+
 /* Nobody else has it any more: its row, then its answer. */
 static void conclude(struct ew_exchange *x)
 {
@@ -60,6 +69,7 @@ static void conclude(struct ew_exchange *x)
     EW_ASSERT(!x->task.pending && !x->job.held);
     ew_queue_leave(server->queue, &x->item, now());
     x->ended_ns = now();
+    settle(x);
     if (x->http)
         ew_exchange_compose_end(x);
     if (ew_account_put(x)) {
@@ -177,6 +187,41 @@ static void run_prepare(struct ew_task *task)
     (void)!ew_prepare(&x->job, x->model->about.ctx, x->server->grammars, &x->grammar, &x->prepared);
 }
 
+/* The most tokens that it may become; of an answer without max_tokens, what is left of the context,
+ * or of what its client may ever have. */
+static uint64_t bound_tokens(struct ew_exchange *x)
+{
+    const struct ew_job *job = &x->job;
+    uint64_t prompts = 0, answers = 0, most = ew_quotas_tokens_max(x->server->quotas, x->client);
+    for (size_t i = 0; i < job->prompt_count; i++) {
+        uint64_t rest = x->model->about.ctx - job->prompts[i].count;
+        uint64_t each = job->request.max_tokens && job->request.max_tokens < rest
+                            ? job->request.max_tokens
+                            : rest;
+        prompts += job->prompts[i].count;
+        answers += each * job->request.n;
+    }
+    if (prompts + answers > most && prompts + job->stream_count <= most &&
+        !job->request.max_tokens) {
+        x->job.request.max_tokens = (uint32_t)((most - prompts) / job->stream_count);
+        answers = (uint64_t)x->job.request.max_tokens * job->stream_count;
+    }
+    return prompts + answers;
+}
+
+static void claim(struct ew_exchange *x)
+{
+    struct ew_quotas *quotas = x->server->quotas;
+    uint64_t now_ns = now();
+    int refused =
+        ew_quotas_claim(quotas, x->client, bound_tokens(x), now_ns, &x->claim, &x->prepared);
+    ew_quotas_headers(quotas, x->client, now_ns, x->http);
+    if (refused)
+        ew_exchange_fail(x, &x->prepared);
+    else
+        enqueue(x);
+}
+
 static void prepared(struct ew_task *task)
 {
     struct ew_exchange *x = of_task(task);
@@ -189,7 +234,7 @@ static void prepared(struct ew_task *task)
         ew_fault_set(&x->prepared, 503, NULL, NULL, "%s", err.text);
         ew_exchange_fail(x, &x->prepared);
     } else {
-        enqueue(x);
+        claim(x);
     }
 }
 

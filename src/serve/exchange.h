@@ -54,6 +54,7 @@ struct ew_exchange {
     struct ew_task task; /* preparing */
     struct ew_grammars_entry *grammar;
     struct ew_queue_item item;
+    struct ew_quotas_claim claim;
     struct ew_exchange_choice *choices; /* [job.stream_count] */
     struct ew_fault prepared;           /* the worker's */
     struct ew_fault fault;              /* status 0: nothing is wrong */

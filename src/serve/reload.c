@@ -57,8 +57,11 @@ static int take(struct ew_server *server, struct ew_config *config, struct ew_er
 {
     struct ew_config *old = server->config;
     int failed = 0;
+    /* What may fail for the file's sake comes first; after it, only want of memory can. */
     if (old->tls_certificate && config->tls_certificate)
         failed = ew_http_server_tls(server->http, config->tls_certificate, config->tls_key, err);
+    if (!failed)
+        failed = ew_quotas_set(server->quotas, config, err);
     if (!failed)
         failed = ew_models_set(server->models, &config->devices[0], err);
     if (failed)

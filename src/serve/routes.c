@@ -48,6 +48,8 @@ void ew_routes_fail(struct ew_http_request *http, const struct ew_wire *wire,
     if (fault->retry_after_s > 0) {
         snprintf(text, sizeof text, "%.0f", ceil(fault->retry_after_s));
         ew_http_add_header(http, "Retry-After", text);
+        snprintf(text, sizeof text, "%.0f", ceil(fault->retry_after_s * 1000));
+        ew_http_add_header(http, "Retry-After-Ms", text); /* OpenAI's clients wait as exactly */
     }
     if (fault->status == 401)
         ew_http_add_header(http, "WWW-Authenticate", "Bearer");
@@ -387,10 +389,11 @@ static int check_origin(const struct visit *v, struct ew_fault *fault)
     }
     if (is_ours(v->http, origin))
         return 0;
-    ew_fault_set(fault, 403, "origin_not_allowed", NULL,
-                 "Pages of %.200s may not ask here: --cors, or cors.origins in the configuration, "
-                 "says which may.",
-                 origin);
+    ew_fault_set(
+        fault, 403, "origin_not_allowed", NULL,
+        "Pages of %.200s may not ask here: --cors-origin, or cors.origins in the configuration, "
+        "says which may.",
+        origin);
     return -1;
 }
 

@@ -300,6 +300,8 @@ static int open_models(struct ew_server *server, struct ew_err *err)
     struct ew_jobs_params jobs = {.loop = server->loop, .news = ew_exchange_news, .user = server};
     int failed = ew_queue_open(&server->queue, &queue, err);
     if (!failed)
+        failed = ew_quotas_open(&server->quotas, server->config, err);
+    if (!failed)
         failed = ew_grammars_open(&server->grammars, err);
     if (!failed)
         failed = ew_jobs_open(&server->jobs, &jobs, err);
@@ -353,6 +355,7 @@ static void close_all(struct ew_server *server)
     ew_grammars_close(&server->grammars);
     if (server->queue)
         ew_queue_close(&server->queue);
+    ew_quotas_close(&server->quotas);
     if (server->ledger)
         ew_ledger_close(&server->ledger, LEDGER_CLOSE_S);
     ew_metrics_close(&server->metrics);

@@ -13,6 +13,7 @@
 #include "serve/metrics.h"
 #include "serve/models.h"
 #include "serve/queue.h"
+#include "serve/quotas.h"
 #include "serve/server.h"
 #include "serve/worker.h"
 
@@ -36,6 +37,7 @@ struct ew_server {
     struct ew_grammars *grammars;
     struct ew_models *models;
     struct ew_queue *queue;
+    struct ew_quotas *quotas;
     struct ew_metrics *metrics;
     struct ew_ledger *ledger; /* NULL: no account is kept */
     struct ew_loop_timer *tick, *watchdog;

@@ -51,7 +51,8 @@ static void test_a_file_with_everything(void **state)
                                 "limits: {body: 512K, connections: 50}\n"
                                 "cors: {origins: ['https://app.example', '*']}\n"
                                 "clients:\n"
-                                "  - {name: kiosk, key_hash: " HASH_A ", requests: 8}\n"
+                                "  - {name: kiosk, key_hash: " HASH_A ", requests: 8,\n"
+                                "     limits: [{requests: 60, per: 1m}, {tokens: 9000, per: 1h}]}\n"
                                 "  - {name: desk, key_hash: " HASH_B "}\n");
     assert_string_equal(c->file, "etc/edgewise.yaml");
     assert_int_equal(strlen(c->version), 16);
@@ -85,6 +86,11 @@ static void test_a_file_with_everything(void **state)
     assert_int_equal(c->client_count, 2);
     assert_int_equal(c->clients[0].requests_max, 8);
     assert_int_equal(c->clients[1].requests_max, 0);
+    assert_int_equal(c->clients[0].limit_count, 2);
+    assert_int_equal(c->clients[0].limits[0].requests, 60);
+    assert_true(c->clients[0].limits[0].per_s == 60);
+    assert_int_equal(c->clients[0].limits[1].tokens, 9000);
+    assert_int_equal(c->clients[1].limit_count, 0);
     assert_int_equal(ew_config_check(c, NULL), 0);
     ew_config_close(&c);
     assert_null(c);
@@ -182,6 +188,10 @@ static const struct refusal {
      "c:3: clients[1].key_hash: clients[0] has this key already"},
     {"clients: [{name: a, key_hash: " HASH_A ", requests: 0}]",
      "c:1: clients[0].requests: a whole number from 1 to 100000, not '0'"},
+    {"clients:\n  - name: a\n    key_hash: " HASH_A "\n    limits:\n      - requests: 3\n",
+     "c:5: clients[0].limits[0]: it needs per: TIME, as 60s"},
+    {"clients:\n  - name: a\n    key_hash: " HASH_A "\n    limits:\n      - per: 1m\n",
+     "c:5: clients[0].limits[0]: either requests: N or tokens: N"},
 };
 
 static void test_what_is_refused_names_line_key_and_what_was_expected(void **state)

@@ -1,0 +1,129 @@
+/* window.c - a ring of what was admitted, oldest first. */
+#include "policy/window.h"
+
+void ew_window_init(struct ew_window *window, double max, uint64_t per_ns,
+                    struct ew_window_entry *entries, size_t capacity)
+{
+    *window =
+        (struct ew_window){.max = max, .per_ns = per_ns, .entries = entries, .capacity = capacity};
+}
+
+static struct ew_window_entry *entry(const struct ew_window *w, size_t index)
+{
+    size_t at = w->first + index;
+    return &w->entries[at < w->capacity ? at : at - w->capacity];
+}
+
+/* Added up anew from what is there: subtracting would leave a rest of rounding for ever. */
+static void add_up(struct ew_window *w)
+{
+    w->sum = 0;
+    for (size_t i = 0; i < w->count; i++)
+        w->sum += entry(w, i)->amount;
+}
+
+/* An entry counts while it is younger than the window is long. */
+static void forget(struct ew_window *w, uint64_t now_ns)
+{
+    w->now_ns = now_ns > w->now_ns ? now_ns : w->now_ns;
+    size_t before = w->count;
+    while (w->count && w->now_ns - w->entries[w->first].at_ns >= w->per_ns) {
+        w->sum -= w->entries[w->first].amount;
+        w->gone = w->entries[w->first].last;
+        w->first = w->first + 1 < w->capacity ? w->first + 1 : 0;
+        w->count--;
+    }
+    if (w->count == 0)
+        w->sum = 0;
+    else if (w->count < before && w->first == 0) /* once a round: cheap, and errors don't gather */
+        add_up(w);
+}
+
+double ew_window_used(struct ew_window *window, uint64_t now_ns)
+{
+    forget(window, now_ns);
+    return window->sum;
+}
+
+uint64_t ew_window_wait_ns(struct ew_window *window, double amount, uint64_t now_ns)
+{
+    struct ew_window *w = window;
+    forget(w, now_ns);
+    if (w->sum + amount <= w->max)
+        return 0;
+    if (amount > w->max)
+        return EW_WINDOW_NEVER;
+    double left = w->sum;
+    for (size_t i = 0; i < w->count; i++) {
+        left -= entry(w, i)->amount;
+        if (i + 1 == w->count)
+            left = 0;
+        if (left + amount <= w->max)
+            return entry(w, i)->at_ns + w->per_ns - w->now_ns;
+    }
+    return EW_WINDOW_NEVER;
+}
+
+uint64_t ew_window_rest_ns(struct ew_window *window, uint64_t now_ns)
+{
+    struct ew_window *w = window;
+    forget(w, now_ns);
+    return w->count ? entry(w, w->count - 1)->at_ns + w->per_ns - w->now_ns : 0;
+}
+
+/* Drops what was given back wholly; who settles such an entry later finds the next younger one. */
+static void compact(struct ew_window *w)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < w->count; i++)
+        if (entry(w, i)->amount > 0 || i + 1 == w->count)
+            *entry(w, kept++) = *entry(w, i);
+    w->count = kept;
+}
+
+uint64_t ew_window_reserve(struct ew_window *window, double amount, uint64_t now_ns)
+{
+    struct ew_window *w = window;
+    forget(w, now_ns);
+    uint64_t number = ++w->numbers;
+    if (w->count == w->capacity)
+        compact(w);
+    if (w->count == w->capacity) {
+        struct ew_window_entry *newest = entry(w, w->count - 1);
+        newest->at_ns = w->now_ns;
+        newest->amount += amount;
+        newest->last = number;
+    } else {
+        *entry(w, w->count) = (struct ew_window_entry){w->now_ns, amount, number};
+        w->count++;
+    }
+    w->sum += amount;
+    return number;
+}
+
+/* The entry that holds the reservation: numbers ascend, so it is the first whose last isn't below.
+ * Older ones have left. */
+static struct ew_window_entry *find(const struct ew_window *w, uint64_t number)
+{
+    size_t low = 0, high = w->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (entry(w, middle)->last < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < w->count ? entry(w, low) : NULL;
+}
+
+void ew_window_settle(struct ew_window *window, uint64_t number, double reserved, double actual,
+                      uint64_t now_ns)
+{
+    struct ew_window *w = window;
+    forget(w, now_ns);
+    struct ew_window_entry *holder = number > w->gone ? find(w, number) : NULL;
+    if (!holder)
+        return;
+    holder->amount += actual - reserved;
+    w->sum += actual - reserved;
+}

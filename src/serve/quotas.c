@@ -1,0 +1,273 @@
+/* quotas.c - a holder for each client with limits; its windows' memory is taken at its first claim.
+ */
+#include "serve/quotas.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/wire.h"
+
+struct ew_quotas_holder {
+    char name[64];
+    struct ew_config_limit asked[EW_CONFIG_CLIENT_LIMITS_MAX];
+    unsigned count;
+    struct ew_limits limits; /* empty until the first claim */
+    struct ew_window_entry *entries;
+    uint32_t claims; /* not settled yet */
+    bool retired;    /* no longer configured: goes with its last claim */
+    struct ew_quotas_holder *next;
+};
+
+struct ew_quotas {
+    struct ew_quotas_holder *first;
+};
+
+static void drop_holder(struct ew_quotas_holder *holder)
+{
+    free(holder->entries);
+    free(holder);
+}
+
+static void drop_retired(struct ew_quotas *quotas)
+{
+    for (struct ew_quotas_holder **at = &quotas->first, *h; (h = *at);) {
+        if (h->retired && !h->claims) {
+            *at = h->next;
+            drop_holder(h);
+        } else {
+            at = &h->next;
+        }
+    }
+}
+
+static struct ew_quotas_holder *find(const struct ew_quotas *quotas, const char *client)
+{
+    struct ew_quotas_holder *h = quotas->first;
+    while (h && (h->retired || strcmp(h->name, client) != 0))
+        h = h->next;
+    return h;
+}
+
+static bool same(const struct ew_quotas_holder *h, const struct ew_config_client *client)
+{
+    if (!h || h->count != client->limit_count)
+        return false;
+    for (unsigned i = 0; i < h->count; i++)
+        if (h->asked[i].requests != client->limits[i].requests ||
+            h->asked[i].tokens != client->limits[i].tokens ||
+            h->asked[i].per_s != client->limits[i].per_s)
+            return false;
+    return true;
+}
+
+static struct ew_quotas_holder *make_holder(const struct ew_config_client *client)
+{
+    struct ew_quotas_holder *h = calloc(1, sizeof *h);
+    if (!h)
+        return NULL;
+    snprintf(h->name, sizeof h->name, "%s", client->name);
+    h->count = client->limit_count;
+    for (unsigned i = 0; i < h->count; i++)
+        h->asked[i] = client->limits[i];
+    return h;
+}
+
+static const struct ew_config_client *find_client(const struct ew_config *config, const char *name)
+{
+    for (unsigned i = 0; i < config->client_count; i++)
+        if (strcmp(config->clients[i].name, name) == 0)
+            return &config->clients[i];
+    return NULL;
+}
+
+int ew_quotas_set(struct ew_quotas *quotas, const struct ew_config *config, struct ew_err *err)
+{
+    struct ew_quotas_holder *made = NULL, *h;
+    for (unsigned i = 0; i < config->client_count; i++) {
+        const struct ew_config_client *client = &config->clients[i];
+        if (!client->limit_count || same(find(quotas, client->name), client))
+            continue;
+        if (!(h = make_holder(client))) {
+            for (; (h = made); drop_holder(h))
+                made = h->next;
+            return ew_fail(err, EW_ENOMEM, "no memory for the limits of clients");
+        }
+        h->next = made;
+        made = h;
+    }
+    for (h = quotas->first; h; h = h->next) {
+        const struct ew_config_client *client = find_client(config, h->name);
+        h->retired = h->retired || !client || !same(h, client);
+    }
+    while ((h = made)) {
+        made = h->next;
+        h->next = quotas->first;
+        quotas->first = h;
+    }
+    drop_retired(quotas);
+    return 0;
+}
+
+int ew_quotas_open(struct ew_quotas **gives, const struct ew_config *config, struct ew_err *err)
+{
+    struct ew_quotas *quotas = calloc(1, sizeof *quotas);
+    if (!quotas)
+        return ew_fail(err, EW_ENOMEM, "no memory for the limits of clients");
+    int failed = ew_quotas_set(quotas, config, err);
+    if (failed)
+        ew_quotas_close(&quotas);
+    *gives = quotas;
+    return failed;
+}
+
+void ew_quotas_close(struct ew_quotas **quotas)
+{
+    struct ew_quotas *q = *quotas;
+    if (!q)
+        return;
+    for (struct ew_quotas_holder *h = q->first; h; h = h->next) {
+        EW_ASSERT(!h->claims);
+        h->retired = true;
+    }
+    drop_retired(q);
+    free(q);
+    *quotas = NULL;
+}
+
+/* ---- claims ---- */
+
+static struct ew_limit limit_of(const struct ew_config_limit *asked)
+{
+    return (struct ew_limit){
+        .kind = asked->requests ? EW_LIMIT_REQUESTS : EW_LIMIT_TOKENS,
+        .max = asked->requests ? asked->requests : asked->tokens,
+        .per_ns = (uint64_t)(asked->per_s * EW_NS_PER_S),
+    };
+}
+
+static bool make_windows(struct ew_quotas_holder *h)
+{
+    struct ew_limit limit;
+    size_t count = 0;
+    if (h->entries)
+        return true;
+    for (unsigned i = 0; i < h->count; i++)
+        count += (limit = limit_of(&h->asked[i]), ew_limits_entries(&limit));
+    h->entries = calloc(count, sizeof *h->entries);
+    if (!h->entries)
+        return false;
+    count = 0;
+    for (unsigned i = 0; i < h->count; i++) {
+        limit = limit_of(&h->asked[i]);
+        ew_limits_add(&h->limits, &limit, h->entries + count);
+        count += ew_limits_entries(&limit);
+    }
+    return true;
+}
+
+uint64_t ew_quotas_tokens_max(const struct ew_quotas *quotas, const char *client)
+{
+    const struct ew_quotas_holder *h = find(quotas, client);
+    uint64_t most = UINT64_MAX;
+    for (unsigned i = 0; h && i < h->count; i++)
+        if (h->asked[i].tokens && h->asked[i].tokens < most)
+            most = h->asked[i].tokens;
+    return most;
+}
+
+static void refuse(const struct ew_quotas_holder *h, const struct ew_limits_refusal *refusal,
+                   uint64_t tokens, struct ew_fault *fault)
+{
+    const char *kind = ew_limit_name(refusal->limit->kind);
+    double per_s = (double)refusal->limit->per_ns / EW_NS_PER_S;
+    double wait_s = (double)refusal->wait_ns / EW_NS_PER_S;
+    if (refusal->wait_ns == EW_WINDOW_NEVER) {
+        ew_fault_set(fault, 429, NULL, NULL,
+                     "Request too large for %s: it may become %" PRIu64 " tokens, and the limit is "
+                     "%.0f in %g s.",
+                     h->name, tokens, refusal->limit->max, per_s);
+    } else {
+        ew_fault_set(fault, 429, NULL, NULL,
+                     "Rate limit reached for %s: %.0f %s in %g s, of which %.0f are used. Try "
+                     "again in %.3f s.",
+                     h->name, refusal->limit->max, kind, per_s, refusal->used, wait_s);
+        fault->retry_after_s = wait_s;
+    }
+    fault->type = kind;
+}
+
+int ew_quotas_claim(struct ew_quotas *quotas, const char *client, uint64_t tokens, uint64_t now_ns,
+                    struct ew_quotas_claim *claim, struct ew_fault *fault)
+{
+    struct ew_quotas_holder *h = find(quotas, client);
+    const struct ew_amounts amounts = {
+        .of = {[EW_LIMIT_REQUESTS] = 1, [EW_LIMIT_TOKENS] = (double)tokens}};
+    struct ew_limits_refusal refusal;
+    claim->holder = NULL;
+    if (!h)
+        return 0;
+    if (!make_windows(h)) {
+        ew_fault_set(fault, 503, NULL, NULL, "no memory for the limits of %s", h->name);
+        return -1;
+    }
+    if (!ew_limits_reserve(&h->limits, &amounts, now_ns, &claim->reservation, &refusal)) {
+        refuse(h, &refusal, tokens, fault);
+        return -1;
+    }
+    claim->holder = h;
+    h->claims++;
+    return 0;
+}
+
+void ew_quotas_settle(struct ew_quotas *quotas, struct ew_quotas_claim *claim, uint32_t requests,
+                      uint64_t tokens, uint64_t now_ns)
+{
+    struct ew_quotas_holder *h = claim->holder;
+    const struct ew_amounts amounts = {
+        .of = {[EW_LIMIT_REQUESTS] = requests, [EW_LIMIT_TOKENS] = (double)tokens}};
+    if (!h)
+        return;
+    ew_limits_settle(&h->limits, &claim->reservation, &amounts, now_ns);
+    claim->holder = NULL;
+    h->claims--;
+    drop_retired(quotas);
+}
+
+/* ---- headers ---- */
+
+static void add_header(struct ew_http_request *http, const char *what, const char *kind,
+                       const char *unit, double value)
+{
+    char name[48], text[32];
+    snprintf(name, sizeof name, "X-RateLimit-%s-%s", what, kind);
+    snprintf(text, sizeof text, "%.*f%s", *unit ? 3 : 0, value, unit);
+    ew_http_add_header(http, name, text);
+}
+
+void ew_quotas_headers(struct ew_quotas *quotas, const char *client, uint64_t now_ns,
+                       struct ew_http_request *http)
+{
+    struct ew_quotas_holder *h = find(quotas, client);
+    static const char *const kinds[] = {
+        [EW_LIMIT_REQUESTS] = "Requests", [EW_LIMIT_TOKENS] = "Tokens"};
+    for (int kind = 0; h && h->entries && kind <= EW_LIMIT_TOKENS; kind++) {
+        struct ew_window *tightest = NULL;
+        double least = 0;
+        for (unsigned i = 0; i < h->limits.count; i++) {
+            struct ew_window *w = &h->limits.windows[i];
+            double rest = w->max - ew_window_used(w, now_ns);
+            if ((int)h->limits.limits[i].kind == kind && (!tightest || rest < least)) {
+                tightest = w;
+                least = rest;
+            }
+        }
+        if (!tightest)
+            continue;
+        add_header(http, "Limit", kinds[kind], "", tightest->max);
+        add_header(http, "Remaining", kinds[kind], "", least > 0 ? least : 0);
+        add_header(http, "Reset", kinds[kind], "s",
+                   (double)ew_window_rest_ns(tightest, now_ns) / EW_NS_PER_S);
+    }
+}

@@ -1,0 +1,172 @@
+/* test_window.c - one window against a list of all that was admitted, at random times. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+
+#include "base/rng.h"
+#include "policy/window.h"
+
+enum { STEPS = 4000, ENTRIES = 64 };
+
+struct admitted {
+    uint64_t at_ns, number;
+    double amount;
+};
+
+/* The list that a window stands for: nothing forgotten, everything added up anew. */
+struct oracle {
+    struct admitted list[STEPS];
+    size_t count;
+};
+
+static double sum_since(const struct oracle *o, uint64_t now_ns, uint64_t per_ns)
+{
+    double sum = 0;
+    for (size_t i = 0; i < o->count; i++)
+        if (o->list[i].at_ns <= now_ns && now_ns - o->list[i].at_ns < per_ns)
+            sum += o->list[i].amount;
+    return sum;
+}
+
+static bool never_more(const struct oracle *o, double max, uint64_t per_ns)
+{
+    for (size_t i = 0; i < o->count; i++)
+        if (sum_since(o, o->list[i].at_ns, per_ns) > max)
+            return false;
+    return true;
+}
+
+/* Whole amounts, so that sums are exact and the oracle may ask for equality. */
+static void an_exact_window_is_exact(void **state)
+{
+    static struct ew_window_entry entries[STEPS];
+    static struct oracle o;
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct ew_rng rng;
+        struct ew_window w;
+        uint64_t now_ns = 0, per_ns = 1 + seed * 37;
+        double max = (double)(1 + ew_rng_below((ew_rng_init(&rng, seed), &rng), 40));
+        ew_window_init(&w, max, per_ns, entries, STEPS);
+        o.count = 0;
+        for (int i = 0; i < STEPS / 4; i++) {
+            now_ns += ew_rng_below(&rng, per_ns / 2 + 2);
+            double amount = (double)(1 + ew_rng_below(&rng, (uint64_t)max));
+            double used = sum_since(&o, now_ns, per_ns);
+            assert_true(ew_window_used(&w, now_ns) == used);
+            uint64_t wait_ns = ew_window_wait_ns(&w, amount, now_ns);
+            assert_int_equal(wait_ns == 0, used + amount <= max);
+            if (wait_ns) { /* exactly then, and not one nanosecond before */
+                assert_true(sum_since(&o, now_ns + wait_ns, per_ns) + amount <= max);
+                assert_true(sum_since(&o, now_ns + wait_ns - 1, per_ns) + amount > max);
+                continue;
+            }
+            uint64_t number = ew_window_reserve(&w, amount, now_ns);
+            o.list[o.count++] = (struct admitted){now_ns, number, amount};
+            if (ew_rng_below(&rng, 2)) { /* settled, now and then long after */
+                struct admitted *one = &o.list[ew_rng_below(&rng, o.count)];
+                double actual = (double)ew_rng_below(&rng, (uint64_t)one->amount + 1);
+                ew_window_settle(&w, one->number, one->amount, actual, now_ns);
+                one->amount = actual;
+            }
+        }
+        assert_true(never_more(&o, max, per_ns));
+    }
+}
+
+/* With fewer entries than amounts it may refuse more than it must, but never admit more. */
+static void a_small_window_never_admits_more(void **state)
+{
+    static struct ew_window_entry entries[ENTRIES];
+    static struct oracle o;
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct ew_rng rng;
+        struct ew_window w;
+        uint64_t now_ns = 0, per_ns = 5000;
+        double max = 1000;
+        ew_rng_init(&rng, seed);
+        ew_window_init(&w, max, per_ns, entries, 1 + seed * 3);
+        o.count = 0;
+        for (int i = 0; i < STEPS; i++) {
+            now_ns += ew_rng_below(&rng, 40);
+            double amount = (double)(1 + ew_rng_below(&rng, 12));
+            if (ew_window_wait_ns(&w, amount, now_ns))
+                continue;
+            uint64_t number = ew_window_reserve(&w, amount, now_ns);
+            o.list[o.count++] = (struct admitted){now_ns, number, amount};
+        }
+        assert_true(o.count > 200);
+        assert_true(never_more(&o, max, per_ns));
+    }
+}
+
+static void what_is_too_much_never_fits(void **state)
+{
+    struct ew_window_entry entries[4];
+    struct ew_window w;
+    (void)state;
+    ew_window_init(&w, 10, 100, entries, 4);
+    assert_true(ew_window_wait_ns(&w, 11, 5) == EW_WINDOW_NEVER);
+    assert_int_equal(ew_window_wait_ns(&w, 10, 5), 0);
+}
+
+static void a_clock_that_jumps_back_opens_nothing(void **state)
+{
+    struct ew_window_entry entries[4];
+    struct ew_window w;
+    (void)state;
+    ew_window_init(&w, 1, 100, entries, 4);
+    ew_window_reserve(&w, 1, 1000);
+    assert_int_equal(ew_window_wait_ns(&w, 1, 10), 100);
+    assert_int_equal(ew_window_wait_ns(&w, 1, 1050), 50);
+    assert_int_equal(ew_window_rest_ns(&w, 1050), 50);
+    assert_int_equal(ew_window_wait_ns(&w, 1, 1100), 0);
+    assert_int_equal(ew_window_rest_ns(&w, 1100), 0);
+}
+
+static void what_has_left_is_settled_without_effect(void **state)
+{
+    struct ew_window_entry entries[4];
+    struct ew_window w;
+    (void)state;
+    ew_window_init(&w, 10, 100, entries, 4);
+    uint64_t first = ew_window_reserve(&w, 6, 0), second = ew_window_reserve(&w, 4, 60);
+    ew_window_settle(&w, first, 6, 1, 110);
+    assert_true(ew_window_used(&w, 110) == 4);
+    ew_window_settle(&w, second, 4, 3, 120);
+    assert_true(ew_window_used(&w, 120) == 3);
+    assert_true(ew_window_used(&w, 160) == 0);
+}
+
+/* Requests that are refused after all don't use up the places of those that count. */
+static void what_was_given_back_takes_no_place(void **state)
+{
+    struct ew_window_entry entries[3];
+    struct ew_window w;
+    (void)state;
+    ew_window_init(&w, 2, 1000, entries, 3);
+    ew_window_reserve(&w, 1, 0);
+    for (uint64_t at = 1; at < 50; at++)
+        ew_window_settle(&w, ew_window_reserve(&w, 1, at), 1, 0, at);
+    assert_true(ew_window_used(&w, 50) == 1);
+    ew_window_reserve(&w, 1, 50);
+    assert_int_equal(ew_window_wait_ns(&w, 1, 60), 940); /* when the first leaves */
+    assert_int_equal(ew_window_wait_ns(&w, 1, 1000), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_exact_window_is_exact),
+        cmocka_unit_test(a_small_window_never_admits_more),
+        cmocka_unit_test(what_is_too_much_never_fits),
+        cmocka_unit_test(a_clock_that_jumps_back_opens_nothing),
+        cmocka_unit_test(what_was_given_back_takes_no_place),
+        cmocka_unit_test(what_has_left_is_settled_without_effect),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
