@@ -29,6 +29,7 @@ struct mask {
     uint32_t key_count; /* 0: free */
     uint32_t reach;
     uint32_t leaf_count;
+    const struct gr_trie *trie;  /* that was walked: nodes are of it */
     bool whole;                  /* LEAVES_MAX was enough */
     uint32_t leaves[LEAVES_MAX]; /* nodes of the trie where the walk may go on below */
     uint64_t used;               /* when */
@@ -121,6 +122,7 @@ void ew_grammar_start(const struct ew_grammar *grammar, struct ew_grammar_state 
 
 struct search {
     struct ew_grammar *g;
+    const struct gr_trie *trie;
     struct gr_walk walk;
     uint32_t *bits;
     struct mask *mask; /* being filled; NULL: none */
@@ -128,7 +130,7 @@ struct search {
 
 static void set_tokens(const struct search *s, uint32_t node)
 {
-    for (int32_t t = s->g->trie->token[node]; t >= 0; t = s->g->trie->same[t])
+    for (int32_t t = s->trie->token[node]; t >= 0; t = s->trie->same[t])
         s->bits[t / 32] |= (uint32_t)1 << (t % 32);
 }
 
@@ -154,7 +156,7 @@ static void enter(struct search *s, uint32_t node, uint32_t depth, const struct 
 
 static void search_from(struct search *s, uint32_t root, struct gr_top top)
 {
-    const struct gr_trie *trie = s->g->trie;
+    const struct gr_trie *trie = s->trie;
     const uint8_t *classes = s->g->dfa.classes;
     uint32_t end = trie->end[root], node = root + 1;
     enter(s, root, trie->depth[root], &top, 1);
@@ -222,6 +224,21 @@ static struct mask *find(struct ew_grammar *g, const struct key_frame *key, uint
     return oldest;
 }
 
+/* How many characters of any kind may follow at least, as far as a token could tell. */
+static uint32_t plain_most(const struct ew_grammar *g, struct ew_grammar_frame top)
+{
+    const struct gr_state *s = &g->dfa.states[top.state];
+    if (s->flags & GR_REPEATS && s->inner == g->dfa.character)
+        return s->max == GRAMMAR_NO_MAX ? GR_TOKEN_BYTES_MAX
+                                        : at_most((uint32_t)s->max - top.count, GR_TOKEN_BYTES_MAX);
+    bool any = top.state == g->dfa.inside;
+    for (uint32_t i = 0; i < s->call_count && !any; i++) {
+        const struct gr_call *call = &g->dfa.calls[s->calls + i];
+        any = call->start == g->dfa.character && call->after == top.state;
+    }
+    return any ? GR_TOKEN_BYTES_MAX : 0;
+}
+
 static void fill(struct ew_grammar *g, struct mask *m, const struct ew_grammar_frame *frames,
                  const struct key_frame *key, uint32_t count)
 {
@@ -230,7 +247,11 @@ static void fill(struct ew_grammar *g, struct mask *m, const struct ew_grammar_f
     m->leaf_count = 0;
     m->whole = true;
     memset(m->bits, 0, g->words * sizeof *m->bits);
-    struct search s = {.g = g, .bits = m->bits, .mask = m};
+    uint32_t plain = plain_most(g, frames[count - 1]);
+    m->trie = plain ? g->trie->rest : g->trie;
+    for (uint32_t i = 0; i < g->trie->plain_upto[plain]; i++)
+        m->bits[g->trie->plain[i] / 32] |= (uint32_t)1 << (g->trie->plain[i] % 32);
+    struct search s = {.g = g, .trie = m->trie, .bits = m->bits, .mask = m};
     s.walk = (struct gr_walk){.dfa = &g->dfa, .frames = g->frames};
     struct gr_top top = ew__gr_load(&s.walk, frames, count, GR_BELOW_BASE);
     search_from(&s, 0, top);
@@ -238,9 +259,9 @@ static void fill(struct ew_grammar *g, struct mask *m, const struct ew_grammar_f
 }
 
 static void search_whole(struct ew_grammar *g, const struct ew_grammar_frame *frames,
-                         uint32_t count, uint32_t node, uint32_t *bits)
+                         uint32_t count, const struct gr_trie *trie, uint32_t node, uint32_t *bits)
 {
-    struct search s = {.g = g, .bits = bits};
+    struct search s = {.g = g, .trie = trie, .bits = bits};
     s.walk = (struct gr_walk){.dfa = &g->dfa, .frames = g->frames};
     struct gr_top top = ew__gr_load(&s.walk, frames, count, GR_BELOW_END);
     search_from(&s, node, top);
@@ -258,13 +279,13 @@ static void mask_path(struct ew_grammar *g, const struct ew_grammar_path *path, 
         fill(g, m, path->frames + base, key, count);
     m->used = ++g->now;
     if (!m->whole || base + m->reach >= EW_GRAMMAR_DEPTH_MAX) {
-        search_whole(g, path->frames, path->depth, 0, bits);
+        search_whole(g, path->frames, path->depth, g->trie, 0, bits);
         return;
     }
     for (uint32_t i = 0; i < g->words; i++)
         bits[i] |= m->bits[i];
     for (uint32_t i = 0; i < m->leaf_count && base > 0; i++)
-        search_whole(g, path->frames, base, m->leaves[i], bits);
+        search_whole(g, path->frames, base, m->trie, m->leaves[i], bits);
 }
 
 /* Whether the text may end, and whether anything may follow. */

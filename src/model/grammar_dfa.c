@@ -404,6 +404,9 @@ int ew__gr_determine(struct gr_dfa *dfa, struct gr_builder *b, struct ew_err *er
         return code;
     prune(dfa);
     dfa->root = b->rules[b->rule_count - 1].start;
+    dfa->character = b->rules[b->character].start;
+    dfa->inside =
+        dfa->next[(size_t)b->rules[b->string].start * dfa->class_count + dfa->classes['"']];
     if (dfa->states[dfa->root].need == NEED_NONE)
         return ew_fail(err, EW_EFORMAT, "no JSON matches the schema, or none less than %d deep",
                        EW_GRAMMAR_DEPTH_MAX);

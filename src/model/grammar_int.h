@@ -117,12 +117,16 @@ struct gr_dfa {
     struct gr_call *calls;
     uint32_t call_count;
     uint16_t root;
+    uint16_t character; /* where that rule begins */
+    uint16_t inside;    /* of a string: behind its first quote */
 };
 
 int ew__gr_determine(struct gr_dfa *dfa, struct gr_builder *b, struct ew_err *err);
 void ew__gr_dfa_fini(struct gr_dfa *dfa);
 
 /* ---- grammar_trie.c: the vocabulary, byte by byte ---- */
+
+enum { GR_TOKEN_BYTES_MAX = 255 }; /* longer tokens, if there were any, are never allowed */
 
 /* Nodes in the order of a walk that goes down first; node 0 is the root. */
 struct gr_trie {
@@ -132,8 +136,12 @@ struct gr_trie {
     uint8_t *depth;   /* bytes from the root */
     int32_t *same;    /* of a token: another of the same bytes, or -1 */
     uint32_t longest; /* bytes of a token */
+    /* Tokens that are whole characters which a string holds as they are, few characters first; how
+     * many have at most so many characters; and a tree of all other tokens. */
+    int32_t *plain;
+    uint32_t plain_upto[GR_TOKEN_BYTES_MAX + 1];
+    struct gr_trie *rest;
 };
-enum { GR_TOKEN_BYTES_MAX = 255 }; /* longer tokens, if there were any, are never allowed */
 
 /* Made when first asked for, kept by the tokenizer. */
 int ew__gr_trie_get(const struct gr_trie **out, const struct ew_tokenizer *tokenizer,

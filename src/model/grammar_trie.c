@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "model/tokenizer_int.h"
 
 struct word {
@@ -37,6 +38,8 @@ void ew__gr_trie_close(struct gr_trie **trie)
     free(t->byte);
     free(t->depth);
     free(t->same);
+    free(t->plain);
+    ew__gr_trie_close(&t->rest);
     free(t);
     *trie = NULL;
 }
@@ -85,23 +88,71 @@ static int fill(struct gr_trie *t, const struct word *words, size_t count)
     return 0;
 }
 
+/* Characters, if all of them stand in a string as they are; else 0. */
+static uint32_t plain_characters(const struct word *w)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < w->bytes; i++) {
+        unsigned char c = (unsigned char)w->data[i];
+        if (c < 0x20 || c == '"' || c == '\\')
+            return 0;
+        count += (c & 0xc0) != 0x80;
+    }
+    return ew_utf8_valid(w->data, w->bytes) == w->bytes ? count : 0;
+}
+
+/* Counting sort of the plain ones by characters; the others stay, in their order. */
+static size_t part(struct gr_trie *t, struct word *words, size_t count)
+{
+    uint32_t at[GR_TOKEN_BYTES_MAX + 2] = {0};
+    size_t others = 0;
+    for (size_t i = 0; i < count; i++)
+        at[plain_characters(&words[i]) + 1]++;
+    at[1] = 0; /* not plain */
+    for (uint32_t n = 1; n <= GR_TOKEN_BYTES_MAX; n++) {
+        at[n + 1] += at[n];
+        t->plain_upto[n] = at[n + 1];
+    }
+    for (size_t i = 0; i < count; i++) {
+        uint32_t n = plain_characters(&words[i]);
+        if (n)
+            t->plain[at[n]++] = words[i].token;
+        else
+            words[others++] = words[i];
+    }
+    return others;
+}
+
+static struct gr_trie *empty(uint32_t vocab)
+{
+    struct gr_trie *t = calloc(1, sizeof *t);
+    if (!t || !(t->same = malloc(vocab * sizeof *t->same)) ||
+        !(t->plain = malloc(vocab * sizeof *t->plain))) {
+        ew__gr_trie_close(&t);
+        return NULL;
+    }
+    memset(t->same, 0xff, vocab * sizeof *t->same);
+    return t;
+}
+
 static int make(struct gr_trie **gives, const struct ew_tokenizer *tokenizer, struct ew_err *err)
 {
     uint32_t vocab = ew_tokenizer_vocab(tokenizer);
-    struct gr_trie *t = calloc(1, sizeof *t);
+    struct gr_trie *t = empty(vocab);
     struct word *words = malloc(vocab * sizeof *words);
     size_t count = 0;
     int code = EW_ENOMEM;
-    if (t && words && (t->same = malloc(vocab * sizeof *t->same))) {
+    if (t && words && (t->rest = empty(vocab))) {
         for (uint32_t i = 0; i < vocab; i++) {
             struct ew_str text = ew_tokenizer_bytes(tokenizer, (int32_t)i);
-            t->same[i] = -1;
             if (text.bytes && text.bytes <= GR_TOKEN_BYTES_MAX &&
                 !ew_tokenizer_is_end(tokenizer, (int32_t)i))
                 words[count++] = (struct word){text.data, (uint32_t)text.bytes, (int32_t)i};
         }
         qsort(words, count, sizeof *words, compare);
         code = fill(t, words, count);
+        if (!code)
+            code = fill(t->rest, words, part(t, words, count));
     }
     free(words);
     if (code)

@@ -365,6 +365,7 @@ static void check_real(const char *name, int walks, int states)
     walk_all(t, walks);
     compare_masks(t, schemas[1], states);
     compare_masks(t, schemas[2], states);
+    compare_masks(t, schemas[7], states); /* a bounded string, to its end */
     compare_masks(t, schemas[0], states);
     ew_tokenizer_close(&t);
     ew_gguf_close(&gguf);

@@ -1,7 +1,7 @@
 /* test_grammar_stream.c - a real model under a grammar, through the public door: its answer is JSON
  * that fits, and the same alone and among neighbours with other grammars or none.
  *
- * Skipped where the model isn't there. What the grammar itself allows: test_schema, test_grammar. */
+ * Skipped where the model isn't there. What a grammar allows: test_schema, test_grammar. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
