@@ -79,7 +79,8 @@ static void describe(struct ew_models_entry *e)
     e->about.parameters = info.parameters;
     e->about.ctx = info.ctx;
     e->about.embedding = info.embedding;
-    e->about.tools = ew_model_chat_has_tools(e->model);
+    /* Where the template knows no tools, the model is told of them in words: prepare.c. */
+    e->about.tools = info.has_chat_template;
     snprintf(e->about.architecture, sizeof e->about.architecture, "%s", info.architecture);
     snprintf(e->about.quantization, sizeof e->about.quantization, "%s", info.quantization);
 }
