@@ -193,7 +193,7 @@ help:
 	@echo "make bless      rewrite the golden files from what the program says now"
 	@echo "make fuzz       FUZZ=gguf, template, http or wire for FUZZ_SECONDS=60 under libFuzzer (clang-14)"
 	@echo "make badfiles   rewrite docs/BAD_FILES.md from what bad files are told now"
-	@echo "make peers      speed beside llama.cpp on the same files (docs/PEERS.md)"
+	@echo "make peers      speed beside llama.cpp and llama-server (docs/PEERS.md; ONLY=engine, serve)"
 	@echo "make install    PREFIX=$(PREFIX), DESTDIR=;  make uninstall, make clean"
 
 .PHONY: all check check-now check-arm bless badfiles fuzz kcheck kbench tidy fmt deps demo peers install uninstall clean help

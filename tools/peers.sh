@@ -7,6 +7,8 @@
 # (-march=native, OpenMP) in ${XDG_CACHE_HOME:-~/.cache}/edgewise/peers, once.
 #     EDGEWISE_PEERS_LLAMA=DIR   a folder of built programs (…/llama.cpp/build/bin) instead
 #     EDGEWISE_TEST_MODELS=DIR   a folder of the three models instead of what `edgewise pull` has
+#     ONLY=engine or ONLY=serve    one half: the programs (peers.py), or the servers (peers_serve.py)
+#     SERVE='OPTIONS'              for peers_serve.py, such as '--rounds 5 --doc docs/PEERS.md'
 #     TOKENS=1     token ids, too: tools/compare_tokenizer.py
 #     QUALITY=1    perplexity and divergence, too (needs numpy, takes long): tools/quality.py
 set -eu
@@ -14,7 +16,7 @@ cd "$(dirname "$0")/.."
 edgewise=$(realpath "${1:-build/release/edgewise}")
 [ $# -gt 0 ] && shift
 VERSION=0.3.36 # of llama-cpp-python; other versions may name their options otherwise
-TARGETS=(llama-bench llama-completion llama-tokenize llama-perplexity)
+TARGETS=(llama-bench llama-completion llama-tokenize llama-perplexity llama-server)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/edgewise
 peers=$cache/peers
 
@@ -58,7 +60,7 @@ build() {
     local root=$source/vendor/llama.cpp
     if ! cmake -S "$root" -B "$root/build" -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=ON \
         -DGGML_NATIVE=ON -DLLAMA_CURL=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF \
-        -DLLAMA_BUILD_SERVER=OFF >"$peers/build.log" 2>&1 ||
+        -DLLAMA_BUILD_SERVER=ON -DLLAMA_BUILD_UI=OFF >"$peers/build.log" 2>&1 ||
         ! cmake --build "$root/build" -j "$(nproc)" --target "${missing[@]}" \
             >>"$peers/build.log" 2>&1; then
         tail -n 20 "$peers/build.log" >&2
@@ -85,7 +87,16 @@ for name in smollm2-135m gemma3-270m qwen2.5-coder-0.5b; do
     fi
 done
 
-tools/peers.py "$@" "$edgewise" "$llama" "${models[@]}"
+[ "${ONLY-}" = serve ] || tools/peers.py "$@" "$edgewise" "$llama" "${models[@]}"
+if [ "${ONLY-}" = engine ]; then
+    :
+elif ! "$edgewise" serve --help >/dev/null 2>&1; then
+    say "this edgewise has no server: llama-server isn't measured"
+else
+    # Gemma has no target here: two models are enough of everybody's time.
+    read -ra options <<<"${SERVE-}"
+    tools/peers_serve.py "${options[@]}" "$edgewise" "$llama" "${models[0]}" "${models[2]}"
+fi
 
 checkout=$(realpath "$llama/../..")
 if [ "${TOKENS-}" = 1 ]; then
