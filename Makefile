@@ -162,6 +162,18 @@ deps:
 demo: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@tools/demo.sh $(B)/edgewise
+# Needs PyPI: the official clients, of pinned versions, against the real server.
+compat: all
+	@tests/support/model.sh $(B)/edgewise >/dev/null
+	@tests/compat/run.sh $(B)/edgewise $(ONLY)
+# The faults of docs/FAULTS.md, done to the server; what they gave becomes the page.
+faults: all
+	@tests/fault/page.sh $(B)/edgewise >docs/FAULTS.md.new && mv docs/FAULTS.md.new docs/FAULTS.md
+# A mixed load for so long, or so many short requests: make soak MODE=tsan SECONDS=120
+SECONDS ?= 120
+soak: all
+	@models=$$(tests/support/model.sh $(B)/edgewise) && tests/fault/soak.py $(B)/edgewise \
+	    $$models/smollm2-135m.gguf $(if $(SHORT),--short $(SHORT),--seconds $(SECONDS))
 peers: all
 	@tools/peers.sh $(B)/edgewise $(PEERS)
 
@@ -193,9 +205,12 @@ help:
 	@echo "make bless      rewrite the golden files from what the program says now"
 	@echo "make fuzz       FUZZ=gguf, template, http or wire for FUZZ_SECONDS=60 under libFuzzer (clang-14)"
 	@echo "make badfiles   rewrite docs/BAD_FILES.md from what bad files are told now"
+	@echo "make compat     official clients against the server (openai, litellm, ollama …; from PyPI)"
+	@echo "make faults     rewrite docs/FAULTS.md from what faults do to the server now"
+	@echo "make soak       mixed load on the server for SECONDS=120, or SHORT=20000 short requests"
 	@echo "make peers      speed beside llama.cpp and llama-server (docs/PEERS.md; ONLY=engine, serve)"
 	@echo "make install    PREFIX=$(PREFIX), DESTDIR=;  make uninstall, make clean"
 
-.PHONY: all check check-now check-arm bless badfiles fuzz kcheck kbench tidy fmt deps demo peers install uninstall clean help
+.PHONY: all check check-now check-arm bless badfiles fuzz kcheck kbench tidy fmt deps demo peers install uninstall clean help compat faults soak
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 
-RUNNING, WAITING = "edgewise_requests_running", "edgewise_requests_waiting"
+RUNNING, WAITING = "edgewise_running_requests", "edgewise_queue_requests"
 # <|im_end|> and <|endoftext|> of SmolLM2: without them an answer has exactly max_tokens tokens.
 NO_END = {"0": -100, "2": -100}
 START_S, STOP_S, ANSWER_S = 30, 40, 60
@@ -169,7 +169,9 @@ class Server:
     file of ours, unless the text names another one. before: what the child does before it becomes
     the server (limits)."""
 
-    def __init__(self, edgewise, model, config=None, options=(), before=None, under=(), port=0):
+    def __init__(self, edgewise, model, config=None, options=(), before=None, under=(), port=0,
+                 key=None):
+        self.key = key # for requests that name none
         self.folder = tempfile.TemporaryDirectory(prefix="edgewise-served-")
         self.ledger = os.path.join(self.folder.name, "ledger.db")
         self.config = os.path.join(self.folder.name, "edgewise.yaml")
@@ -220,6 +222,7 @@ class Server:
         return Connection(self.port, **how)
 
     def get(self, path, key=None):
+        key = key or self.key
         with self.connect() as c:
             bearer = f"Authorization: Bearer {key}\r\n" if key else ""
             c.send(f"GET {path} HTTP/1.1\r\nHost: test\r\n{bearer}\r\n")
@@ -227,7 +230,7 @@ class Server:
 
     def post(self, path, body, key=None):
         with self.connect() as c:
-            c.post(path, body, key)
+            c.post(path, body, key or self.key)
             return c.reply()
 
     def body(self, prompt, **more):
@@ -241,7 +244,8 @@ class Server:
         """A streamed answer of exactly max_tokens tokens, its head not yet read."""
         stream = Stream(self.port, receive_bytes=receive_bytes)
         stream.post("/v1/chat/completions",
-                    self.body(prompt, stream=True, **({"logit_bias": NO_END} | more)), key)
+                    self.body(prompt, **({"stream": True, "logit_bias": NO_END} | more)),
+                    key or self.key)
         return stream
 
     # ---- what it says of itself ----
