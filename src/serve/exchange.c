@@ -111,10 +111,11 @@ void ew_exchange_fail(struct ew_exchange *x, const struct ew_fault *fault)
 void ew_exchange_gone(struct ew_exchange *x)
 {
     x->http = NULL;
+    struct ew_server *server = x->server;
     if (x->state != EW_EXCHANGE_COMMITTING && !(x->state == EW_EXCHANGE_ENDING && x->fault.status))
         x->gone = true;
-    end(x);
-    pump(x->server);
+    end(x); /* x may be no more */
+    pump(server);
 }
 
 /* ---- the queue ---- */
@@ -472,7 +473,10 @@ static void take_news(struct ew_exchange *x)
         return;
     } else if (failed) {
         ew_fault_set(&fault, 500, NULL, NULL, "%s", err.text);
-        ew_exchange_fail(x, &fault);
+        if (x->job.released)
+            x->fault = fault;
+        else
+            ew_exchange_fail(x, &fault);
     }
     if (x->job.released)
         conclude(x);
@@ -518,13 +522,15 @@ void ew_exchange_tick(struct ew_server *server, uint64_t now_ns)
     struct ew_queue_item *item;
     while ((item = ew_queue_expired(server->queue, now_ns)))
         overloaded(of_item(item), "no place became free in time");
-    for (struct ew_exchange *x = server->exchanges, *next; x; x = next) {
-        next = x->next;
-        if (x->state >= EW_EXCHANGE_ENDING)
-            continue;
-        if (now_ns >= x->deadline_ns)
+    struct ew_exchange *x = server->exchanges;
+    while (x) {
+        bool late = x->state < EW_EXCHANGE_ENDING && now_ns >= x->deadline_ns;
+        bool lost = x->state == EW_EXCHANGE_LOADING && now_ns >= x->patience_ns;
+        if (late)
             time_out(x);
-        else if (x->state == EW_EXCHANGE_LOADING && now_ns >= x->patience_ns)
+        else if (lost)
             overloaded(x, "its model wasn't loaded in time");
+        /* The end of one may be the end of others, who waited for its model: from the start. */
+        x = late || lost ? server->exchanges : x->next;
     }
 }

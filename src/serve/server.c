@@ -78,9 +78,12 @@ static void say_goodbye(struct ew_server *server)
                server->exchange_count);
     ew_fault_set(&fault, 503, "shutting_down", NULL,
                  "The server is shutting down; this answer was broken off.");
-    for (struct ew_exchange *x = server->exchanges, *next; x; x = next) {
-        next = x->next;
-        ew_exchange_fail(x, &fault);
+    struct ew_exchange *x = server->exchanges;
+    while (x) { /* the end of one may be the end of others: from the start */
+        bool ends = x->state < EW_EXCHANGE_ENDING;
+        if (ends)
+            ew_exchange_fail(x, &fault);
+        x = ends ? server->exchanges : x->next;
     }
 }
 
