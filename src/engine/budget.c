@@ -1,9 +1,10 @@
 /* budget.c - two moving averages and a controller; see budget.h. */
 #include "engine/budget.h"
+#include "kernels/kernels.h"
 
 enum {
     ROWS_FIRST = 16,
-    ROWS_MIN = 4,      /* prompts go on, however slow the machine */
+    ROWS_MIN = 1,      /* prompts go on, however slow the machine */
     RENEW_AFTER = 100, /* mixed steps after which what is usual is measured again */
 };
 #define STRETCH  1.7  /* under the 2 that users are promised, with room for what varies */
@@ -22,7 +23,12 @@ uint32_t ew_budget_rows(const struct ew_budget *budget, uint32_t decoding, uint3
     EW_ASSERT(decoding <= EW_STREAMS_MAX);
     if (budget->usual_ns[decoding] <= 0 || budget->unseen[decoding] >= RENEW_AFTER)
         return 0;
-    return budget->rows < most ? (uint32_t)budget->rows : most;
+    uint32_t rows = budget->rows < most ? (uint32_t)budget->rows : most;
+    /* A begun group costs a whole one: fill it, and begin no other. */
+    uint32_t least = decoding / EW_GROUP * EW_GROUP + EW_GROUP;
+    uint32_t whole = (decoding + rows) / EW_GROUP * EW_GROUP;
+    rows = (whole > least ? whole : least) - decoding;
+    return rows < most ? rows : most;
 }
 
 static double between(double low, double value, double high)
@@ -44,6 +50,6 @@ void ew_budget_learn(struct ew_budget *budget, uint32_t decoding, uint32_t rows,
     if (*usual <= 0)
         return;
     double move = between(1 / MOVE_MAX, STRETCH * *usual / took, MOVE_MAX);
-    if (move < 1 || rows + 1 >= budget->rows) /* a prompt's end says nothing about more rows */
+    if (move < 1 || rows + EW_GROUP >= budget->rows) /* a prompt's end says nothing of more rows */
         budget->rows = between(ROWS_MIN, budget->rows * move, 1 << 16);
 }

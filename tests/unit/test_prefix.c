@@ -1,6 +1,7 @@
 /* test_prefix.c - pages that are free, held, kept; and the prompt rows of a step (budget.c). */
 #include "engine/prefix.h"
 #include "engine/budget.h"
+#include "kernels/kernels.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -108,6 +109,7 @@ static void test_a_budget_settles_below_twice_what_is_usual(void **state)
     for (int i = 0; i < 60; i++) {
         rows = ew_budget_rows(&b, 4, 128);
         assert_true(rows >= 4);
+        assert_int_equal((4 + rows) % EW_GROUP, 0); /* groups are whole */
         ew_budget_learn(&b, 4, rows, machine(rows));
     }
     assert_true(machine(rows) < 2 * machine(0));
@@ -117,7 +119,8 @@ static void test_a_budget_settles_below_twice_what_is_usual(void **state)
         ew_budget_learn(&b, 4, rows, rows ? 100 * machine(rows) : machine(0));
     }
     rows = ew_budget_rows(&b, 4, 128);
-    assert_true(rows == 4 || rows == 0);
+    assert_true(rows == 4 || rows == 0); /* fewer than a group would cost as much */
+    assert_int_equal(ew_budget_rows(&b, 4, 2) <= 2, 1);
 }
 
 int main(void)
