@@ -411,12 +411,18 @@ static struct ew_job *take_dirty(struct ew_jobs *jobs, enum ew_job_wanted *wante
 
 static void step_all(struct ew_jobs *jobs)
 {
-    struct ew_jobs_slot **at = &jobs->active;
-    while (*at) {
-        struct ew_jobs_slot *slot = *at;
+    for (struct ew_jobs_slot *slot = jobs->active; slot; slot = slot->next_active) {
         add_waiting(jobs, slot);
         if (slot->running_count)
             step(jobs, slot);
+    }
+}
+
+/* Before the last job of a slot is released: from then on the loop may free the slot. */
+static void forget_idle(struct ew_jobs *jobs)
+{
+    struct ew_jobs_slot **at = &jobs->active, *slot;
+    while ((slot = *at)) {
         if (slot->running_count || slot->line) {
             at = &slot->next_active;
             continue;
@@ -444,6 +450,7 @@ static void *work(void *user)
             apply(jobs, job, wanted);
         else
             step_all(jobs);
+        forget_idle(jobs);
         release_over(jobs);
         pthread_mutex_lock(&jobs->lock);
         if (jobs->told)
