@@ -74,6 +74,7 @@ static void conclude(struct ew_exchange *x)
         ew_exchange_compose_end(x);
     if (ew_account_put(x)) {
         x->state = EW_EXCHANGE_COMMITTING;
+        server->committing++;
     } else {
         if (x->http)
             ew_exchange_tell_end(x);
@@ -383,10 +384,11 @@ static void admit(struct ew_exchange *x)
                  sizeof x->reply_id);
     if (r->keep_alive_s == r->keep_alive_s)
         x->model->keep_alive_s = r->keep_alive_s;
-    bool waits = x->model->state != EW_MODELS_READY;
-    x->loading_ns = waits ? now() : 0;
-    if (ew_models_ask(x->model, &x->waiter, now()))
-        prepare(x);
+    x->loading_ns = now();
+    if (!ew_models_ask(x->model, &x->waiter, x->loading_ns))
+        return; /* x may be no more */
+    x->loading_ns = 0;
+    prepare(x);
 }
 
 void ew_exchange_begin(struct ew_server *server, struct ew_http_request *http,
@@ -438,7 +440,10 @@ void ew_exchange_drained(struct ew_exchange *x)
     }
     x->state = EW_EXCHANGE_QUEUED;
     ew_queue_back(x->server->queue, &x->item, x->key);
-    pump(x->server);
+    if (x->item.client)
+        pump(x->server);
+    else
+        overloaded(x, "no memory for the queue");
 }
 
 static void blame(struct ew_exchange *x)
@@ -501,6 +506,7 @@ void ew_exchange_committed(void *user)
         pthread_mutex_unlock(&server->committed_lock);
         if (!x)
             return;
+        server->committing--;
         if (x->http)
             ew_exchange_tell_end(x);
         drop(x);

@@ -72,19 +72,6 @@ static void run_close(struct ew_task *task)
     e->slot.model = NULL;
 }
 
-static void describe(struct ew_models_entry *e)
-{
-    struct ew_model_info info;
-    ew_model_describe(e->model, &info);
-    e->about.parameters = info.parameters;
-    e->about.ctx = info.ctx;
-    e->about.embedding = info.embedding;
-    /* Where the template knows no tools, the model is told of them in words: prepare.c. */
-    e->about.tools = info.has_chat_template;
-    snprintf(e->about.architecture, sizeof e->about.architecture, "%s", info.architecture);
-    snprintf(e->about.quantization, sizeof e->about.quantization, "%s", info.quantization);
-}
-
 static void run_load(struct ew_task *task)
 {
     struct ew_models_entry *e = (void *)((char *)task - offsetof(struct ew_models_entry, task));
@@ -104,8 +91,6 @@ static void run_load(struct ew_task *task)
     e->slot.model = e->model;
     if (failed)
         run_close(task);
-    else
-        describe(e);
 }
 
 /* ---- the loop's ---- */
@@ -379,7 +364,22 @@ static void closed(struct ew_task *task)
 static void unload(struct ew_models_entry *e)
 {
     EW_ASSERT(e->state == EW_MODELS_READY && !e->users);
+    if (!e->waiting) /* what a client wished was for this time in memory */
+        e->keep_alive_s = NAN;
     start(e, EW_MODELS_CLOSING, run_close, closed);
+}
+
+static void describe(struct ew_models_entry *e)
+{
+    struct ew_model_info info;
+    ew_model_describe(e->model, &info);
+    e->about.parameters = info.parameters;
+    e->about.ctx = info.ctx;
+    e->about.embedding = info.embedding;
+    /* Where the template knows no tools, the model is told of them in words: prepare.c. */
+    e->about.tools = info.has_chat_template;
+    snprintf(e->about.architecture, sizeof e->about.architecture, "%s", info.architecture);
+    snprintf(e->about.quantization, sizeof e->about.quantization, "%s", info.quantization);
 }
 
 static void loaded(struct ew_task *task)
@@ -395,6 +395,7 @@ static void loaded(struct ew_task *task)
     } else {
         e->state = EW_MODELS_READY;
         e->used_ns = now();
+        describe(e);
         ew_log(EW_LOG_INFO, "%s is loaded: %s, %s, %u positions, %.0f MB", e->name,
                e->about.architecture, e->about.quantization, e->about.ctx,
                (double)e->plan.total_bytes / 1e6);

@@ -175,7 +175,7 @@ void ew_queue_back(struct ew_queue *queue, struct ew_queue_item *item, uint64_t 
     if (item->client) {
         stop(queue, item);
     } else if (!(item->client = find_or_make(queue, key))) {
-        return; /* no memory for a record of its client: it stays where it is and is asked again */
+        return; /* no memory for a record of its client: it is in no queue */
     }
     put_first(&item->client->waits, item);
     item->started = true;

@@ -41,7 +41,7 @@ void ew_queue_set(struct ew_queue *queue, const struct ew_queue_params *params);
 int ew_queue_put(struct ew_queue *queue, struct ew_queue_item *item, uint64_t key, uint32_t places,
                  uint64_t now_ns, struct ew_err *err);
 /* Back to the front of its client's line, from where it ran (or from nowhere: then as by put, but
- * never refused, and without a deadline). */
+ * never refused, and without a deadline; item->client is NULL where there was no memory). */
 void ew_queue_back(struct ew_queue *queue, struct ew_queue_item *item, uint64_t key);
 /* Who starts now; NULL: nobody waits, or no place is free. */
 struct ew_queue_item *ew_queue_next(struct ew_queue *queue);

