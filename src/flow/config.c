@@ -183,8 +183,8 @@ static int check_client(struct reader *reader, const struct ew_config *config, u
 static int take_limits(struct reader *reader, struct ew_config_client *client,
                        const struct ew_config_raw_client *raw, unsigned index)
 {
-    if (raw->limits_count > EW_CONFIG_CLIENT_LIMITS_MAX)
-        return wrong(reader, "limits", "at most %d, not %u", EW_CONFIG_CLIENT_LIMITS_MAX,
+    if (raw->limits_count > EW_CONFIG_LIMITS_MAX)
+        return wrong(reader, "limits", "at most %d, not %u", EW_CONFIG_LIMITS_MAX,
                      raw->limits_count);
     for (unsigned i = 0; i < raw->limits_count; i++) {
         struct ew_config_limit *limit = &client->limits[i];

@@ -8,27 +8,50 @@
 #define EW_CONFIG_H
 
 #include "base/buf.h"
+#include "flow/decision.h"
 
 /* Well above what is written by hand. */
 #define EW_CONFIG_BYTES_MAX (1u << 20) /* of the file */
 enum {
     EW_CONFIG_DEVICES_MAX = 1, /* the built-in engine */
+    EW_CONFIG_CLOUDS_MAX = 32,
+    EW_CONFIG_LIMITS_MAX = 8,  /* of one device, cloud or client */
+    EW_CONFIG_NAMES_MAX = 256, /* entries of a cloud's map of models */
     EW_CONFIG_MODELS_MAX = 64,
     EW_CONFIG_ORIGINS_MAX = 64,
     EW_CONFIG_CLIENTS_MAX = 1024,
-    EW_CONFIG_CLIENT_LIMITS_MAX = 8,
     EW_CONFIG_LIST_MAX = 4096, /* what the reader takes of any list before it is told it's long */
     EW_CONFIG_TEXT_MAX = 1024, /* bytes of a value */
     EW_CONFIG_KEY_MAX = 256,   /* bytes of a client's key */
 };
 
-enum ew_on_full { EW_ON_FULL_QUEUE, EW_ON_FULL_REJECT };
+/* What a device or a cloud speaks: src/api/dialect.h. */
+enum ew_config_api { EW_API_OPENAI, EW_API_ANTHROPIC, EW_API_OLLAMA };
 
-struct ew_config_device { /* the built-in engine with one or more models */
+/* At most so much in any stretch of `per_s`; one of the four is set, the others are 0. */
+struct ew_config_limit {
+    uint32_t requests, tokens;
+    double joules, cents;
+    double per_s;
+};
+
+/* Without `url` the built-in engine with one or more models, else another engine. */
+struct ew_config_device {
     char *name;
-    char **models; /* catalog names or paths */
+    char **models; /* the engine's: catalog names or paths; another's: none: it is asked for them */
     unsigned model_count;
-    uint32_t concurrency; /* streams computed together */
+    uint32_t concurrency; /* streams computed together; another's: requests at once, 0: no limit */
+    double weight;        /* of the selection; default 1 */
+    double quality;       /* of its models, 0..1; NAN: by the capability table, if at all */
+    struct ew_config_limit limits[EW_CONFIG_LIMITS_MAX];
+    unsigned limit_count;
+    /* Of another engine. */
+    char *url; /* "http://10.0.0.5:8080/v1"; NULL: the built-in engine */
+    enum ew_config_api api;
+    char *key_env, *key_file; /* where its key is; NULL: it wants none */
+    char *ca;                 /* PEM file of the authority of its certificate */
+    bool discover;            /* each address of the URL's name is a device of its own */
+    /* Of the built-in engine. */
     int threads;          /* 0: all usable cores */
     uint32_t ctx;         /* positions of one stream; 0: 4096 or the model's */
     uint64_t memory_max;  /* all models together; 0: what the machine has available */
@@ -37,17 +60,38 @@ struct ew_config_device { /* the built-in engine with one or more models */
     double watts;         /* or: this many; 0: not given */
 };
 
-/* One of requests and tokens; the other is 0. */
-struct ew_config_limit {
-    uint32_t requests, tokens;
-    double per_s;
+/* What a requested model is called at a cloud; "*" stands for all others. */
+struct ew_config_name {
+    char *asked, *there;
 };
+
+struct ew_config_cloud {
+    char *name;
+    enum ew_config_api api;
+    char *url; /* left out in the file: the documented address of that API */
+    char *key_env, *key_file;
+    char *ca;
+    struct ew_config_name *names;
+    unsigned name_count;
+    char *price;          /* "openai/gpt-5.4-mini" of the price table; NULL: unknown */
+    uint32_t concurrency; /* 0: no limit */
+    double weight, quality;
+    struct ew_config_limit limits[EW_CONFIG_LIMITS_MAX]; /* budgets too: as cents */
+    unsigned limit_count;
+};
+
+enum ew_config_midstream { EW_MIDSTREAM_ERROR, EW_MIDSTREAM_CONTINUE };
+/* What keeps a conversation at the place that answered it before. */
+enum ew_config_sticky { EW_STICKY_PREFIX, EW_STICKY_SESSION, EW_STICKY_OFF };
 
 struct ew_config_client {
     char *name;
     char *key_hash;        /* sha256 of the key, 64 hexadecimal digits */
+    bool edge_only;        /* its requests never reach a cloud */
+    bool degrade;          /* a smaller model is better than none */
+    double quality_min;    /* NAN: any */
     uint32_t requests_max; /* waiting and running at once; 429 beyond; 0: no limit of its own */
-    struct ew_config_limit limits[EW_CONFIG_CLIENT_LIMITS_MAX]; /* 429 beyond each */
+    struct ew_config_limit limits[EW_CONFIG_LIMITS_MAX]; /* 429 beyond each */
     unsigned limit_count;
 };
 
@@ -62,7 +106,24 @@ struct ew_config {
     uint32_t ledger_keep_days;
     struct ew_config_device *devices;
     unsigned device_count;
+    struct ew_config_cloud *clouds;
+    unsigned cloud_count;
+    enum ew_select select;
     enum ew_on_full on_full;
+    double alpha; /* U = alpha Q + (1 - alpha) R; default .5 */
+    enum ew_config_midstream midstream;
+    enum ew_config_sticky sticky;
+    double sticky_s;              /* how long a conversation is remembered; default 600 */
+    double quality_min;           /* NAN: any */
+    double battery_min;           /* 0..1; NAN: batteries don't matter */
+    double temperature_max_c;     /* NAN: temperatures don't matter */
+    double probe_s;               /* between two looks at a device; default 5 */
+    double connect_timeout_s;     /* default 2 */
+    double first_token_timeout_s; /* default 30 */
+    double stall_timeout_s;       /* default 15 */
+    char *prices;                 /* file of the price table; NULL: the one inside the program */
+    char
+        *join_secret; /* file with the secret that join tokens are made with; NULL: none may join */
     uint32_t queue_max;       /* requests that wait; default 64 */
     double queue_timeout_s;   /* default 60 */
     double request_timeout_s; /* from arrival to the end; default 600 */
@@ -91,6 +152,9 @@ int ew_config_set_models(struct ew_config *config, char *const *models, unsigned
                          struct ew_err *err);
 /* "*" or one origin more. */
 int ew_config_add_origin(struct ew_config *config, const char *origin, struct ew_err *err);
+/* The device that is the built-in engine; NULL: there is none. */
+const struct ew_config_device *ew_config_engine(const struct ew_config *config);
+
 /* What holds for file and options together: an address that is one, keys where it is public, a
  * model to serve. The rest was checked when the file was read. */
 int ew_config_check(const struct ew_config *config, struct ew_err *err);

@@ -108,3 +108,11 @@ int ew_config_check(const struct ew_config *config, struct ew_err *err)
                                device->models[i]);
     return 0;
 }
+
+const struct ew_config_device *ew_config_engine(const struct ew_config *config)
+{
+    for (unsigned i = 0; i < config->device_count; i++)
+        if (!config->devices[i].url)
+            return &config->devices[i];
+    return NULL;
+}

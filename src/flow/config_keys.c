@@ -156,6 +156,6 @@ const struct ew_config_section ew_config_sections[EW_CONFIG_SECTIONS] = {
     [EW_CONFIG_CLIENT] = SECTION("clients", EW_CONFIG_TOP, EW_CONFIG_CLIENTS_MAX, client_keys,
                                  "who may ask; with any, every request needs a key"),
     [EW_CONFIG_CLIENT_LIMIT] =
-        SECTION("limits", EW_CONFIG_CLIENT, EW_CONFIG_CLIENT_LIMITS_MAX, client_limit_keys,
+        SECTION("limits", EW_CONFIG_CLIENT, EW_CONFIG_LIMITS_MAX, client_limit_keys,
                 "of what a client may use in a stretch of time; 429 beyond"),
 };

@@ -11,7 +11,7 @@
 
 struct ew_quotas_holder {
     char name[64];
-    struct ew_config_limit asked[EW_CONFIG_CLIENT_LIMITS_MAX];
+    struct ew_config_limit asked[EW_CONFIG_LIMITS_MAX];
     unsigned count;
     struct ew_limits limits; /* empty until the first claim */
     struct ew_window_entry *entries;

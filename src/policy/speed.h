@@ -1,0 +1,34 @@
+/* speed.h - how fast a place answers, learned from its answers.
+ *
+ * Three figures a place and model: seconds a prompt token (prefill), seconds an output token when n
+ * are answered together (decode, a line in n), and what comes before the first token whatever the
+ * prompt (delay: network, queueing of a cloud). A device's time to first token is linear in the
+ * prompt (DiSCo, ACL Findings 2025), so two figures suffice for it; a cloud's isn't, and its delay
+ * is all there is. Fitted online: least squares with exponential forgetting, so that a device that
+ * is throttled is known to be slow after some twenty answers. Starts from a profile, where there is
+ * one, worth a few answers. Pure; fixed size; unknown is NAN. */
+#ifndef EW_SPEED_H
+#define EW_SPEED_H
+
+#include <stdint.h>
+
+struct ew_speed_fit { /* y = a + b x, weighted sums with forgetting */
+    double n, x, y, xx, xy;
+};
+struct ew_speed {
+    struct ew_speed_fit first;  /* TTFT in s over computed prompt tokens */
+    struct ew_speed_fit decode; /* s a token over streams answered together */
+};
+
+void ew_speed_init(struct ew_speed *speed); /* nothing known */
+/* From a profile: tokens/s; NAN: not known. */
+void ew_speed_seed(struct ew_speed *speed, double prefill_tokens_per_s, double decode_tokens_per_s);
+/* One answer. NAN for what it didn't tell; `together`: streams that the place answered, with it. */
+void ew_speed_note(struct ew_speed *speed, double prompt_tokens, double ttft_s,
+                   double decode_s_per_token, double together);
+
+double ew_speed_ttft_s(const struct ew_speed *speed, double prompt_tokens); /* NAN: unknown */
+double ew_speed_prefill_s_per_token(const struct ew_speed *speed);
+double ew_speed_decode_s_per_token(const struct ew_speed *speed, double together);
+
+#endif
