@@ -77,15 +77,20 @@ static int check_tls(const struct ew_config *config, struct ew_err *err)
 
 int ew_serve_check(const struct ew_config *config, struct ew_err *err)
 {
-    const struct ew_config_device *device = &config->devices[0];
-    int rc = check_models(device, err);
+    const struct ew_config_device *engine = ew_config_engine(config);
+    int rc = engine ? check_models(engine, err) : 0;
     rc = rc ? rc : check_tls(config, err);
     if (rc)
         return rc;
     printf("%s: fine: %s://%s,", config->file ? config->file : "options",
            config->tls_certificate ? "https" : "http", config->listen);
-    for (unsigned i = 0; i < device->model_count; i++)
-        printf("%s %s", i ? "," : " serves", device->models[i]);
+    for (unsigned i = 0; engine && i < engine->model_count; i++)
+        printf("%s %s", i ? "," : " serves", engine->models[i]);
+    unsigned others = config->device_count - (engine ? 1 : 0);
+    if (others)
+        printf("; asks %u device%s", others, others > 1 ? "s" : "");
+    if (config->cloud_count)
+        printf("; %u cloud%s", config->cloud_count, config->cloud_count > 1 ? "s" : "");
     if (config->client_count)
         printf("; %u client%s", config->client_count, config->client_count > 1 ? "s" : "");
     else

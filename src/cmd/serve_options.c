@@ -2,6 +2,7 @@
 #include "cmd/serve_options.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -81,13 +82,32 @@ static int apply_policy(struct ew_config *config, const struct ew_serve_options 
     return 0;
 }
 
+/* What the file may say and a server can't do yet. */
+static int refuse_unserved(const struct ew_config *config, struct ew_err *err)
+{
+    const struct ew_config_device *engine = ew_config_engine(config);
+    bool wants = isfinite(config->quality_min);
+    for (unsigned i = 0; i < config->client_count; i++)
+        wants |= isfinite(config->clients[i].quality_min);
+    if (config->device_count > 1 || (config->device_count && !engine))
+        return ew_fail(err, EW_EINVAL, "devices with url aren't served yet");
+    if (config->cloud_count)
+        return ew_fail(err, EW_EINVAL, "clouds aren't served yet");
+    if (config->join_secret)
+        return ew_fail(err, EW_EINVAL, "devices can't join yet");
+    if (engine && engine->limit_count)
+        return ew_fail(err, EW_EINVAL, "limits of a device aren't kept yet");
+    return wants ? ew_fail(err, EW_EINVAL, "min_quality isn't kept yet") : 0;
+}
+
 static int apply(struct ew_config *config, const struct ew_serve_options *o, struct ew_err *err)
 {
     int rc = apply_listen(config, o, err);
     if (!rc && o->model_count)
         rc = ew_config_set_models(config, o->models, o->model_count, err);
-    if (!rc && config->device_count)
-        rc = apply_device(&config->devices[0], o, err);
+    for (unsigned i = 0; i < config->device_count && !rc; i++)
+        if (!config->devices[i].url)
+            rc = apply_device(&config->devices[i], o, err);
     rc = rc ? rc : apply_policy(config, o, err);
     if (!rc && o->ledger)
         rc = ew_config_set_text(&config->ledger, strcmp(o->ledger, "none") ? o->ledger : "", err);
@@ -95,7 +115,8 @@ static int apply(struct ew_config *config, const struct ew_serve_options *o, str
         rc = ew_config_add_origin(config, o->origins.items[i], err);
     config->ledger_durable |= o->durable;
     config->insecure |= o->insecure;
-    return rc ? rc : ew_config_check(config, err);
+    rc = rc ? rc : ew_config_check(config, err);
+    return rc ? rc : refuse_unserved(config, err);
 }
 
 /* Where the file is that was asked for; "" where options are all there is. */

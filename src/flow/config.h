@@ -13,7 +13,7 @@
 /* Well above what is written by hand. */
 #define EW_CONFIG_BYTES_MAX (1u << 20) /* of the file */
 enum {
-    EW_CONFIG_DEVICES_MAX = 1, /* the built-in engine */
+    EW_CONFIG_DEVICES_MAX = 1000, /* the built-in engine, and others */
     EW_CONFIG_CLOUDS_MAX = 32,
     EW_CONFIG_LIMITS_MAX = 8,  /* of one device, cloud or client */
     EW_CONFIG_NAMES_MAX = 256, /* entries of a cloud's map of models */
@@ -156,7 +156,7 @@ int ew_config_add_origin(struct ew_config *config, const char *origin, struct ew
 const struct ew_config_device *ew_config_engine(const struct ew_config *config);
 
 /* What holds for file and options together: an address that is one, keys where it is public, a
- * model to serve. The rest was checked when the file was read. */
+ * model to serve or somebody else who does. The rest was checked when the file was read. */
 int ew_config_check(const struct ew_config *config, struct ew_err *err);
 
 /* "10s", "500ms", "1.5h" -> seconds; "512M" -> bytes. The error says what was expected. */

@@ -1,7 +1,7 @@
 /* config_access.c - who may reach the server: addresses, what a public one needs, and keys.
  *
  * A key is known by its sha256 alone: 32 random bytes need no salt and no slow hash. */
-#include "flow/config_keys.h"
+#include "flow/config_int.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -86,6 +86,33 @@ int ew_config_address(const char *listen, char *host, size_t size, int *port, bo
 
 /* ---- file and options together ---- */
 
+/* A model of the command line may have made one device more. */
+static int check_names(const struct ew_config *config, struct ew_err *err)
+{
+    char place[32];
+    for (unsigned i = 0; i < config->device_count; i++)
+        if (ew_config_name_taken(config, config->devices[i].name, i, config->cloud_count, place))
+            return ew_fail(err, EW_EINVAL,
+                           "the engine built in is called %.63s, and so is %s: give that one "
+                           "another name",
+                           config->devices[i].name, place);
+    return 0;
+}
+
+static int check_fleet(const struct ew_config *config, struct ew_err *err)
+{
+    const struct ew_config_device *engine = ew_config_engine(config);
+    bool upstream = config->device_count > (engine ? 1 : 0) || config->cloud_count;
+    if (!upstream && !config->join_secret && (!engine || !engine->model_count))
+        return ew_fail(err, EW_EINVAL, "no model to serve");
+    for (unsigned i = 1; engine && i < engine->model_count; i++)
+        for (unsigned j = 0; j < i; j++)
+            if (strcmp(engine->models[i], engine->models[j]) == 0)
+                return ew_fail(err, EW_EINVAL, "the model %.100s is named twice",
+                               engine->models[i]);
+    return check_names(config, err);
+}
+
 int ew_config_check(const struct ew_config *config, struct ew_err *err)
 {
     struct ew_err own = {0};
@@ -98,15 +125,7 @@ int ew_config_check(const struct ew_config *config, struct ew_err *err)
                        "%s can be reached from outside, and no client has a key: add clients "
                        "(edgewise serve --new-key NAME), or say --insecure",
                        config->listen);
-    if (!config->device_count || !config->devices[0].model_count)
-        return ew_fail(err, EW_EINVAL, "no model to serve");
-    const struct ew_config_device *device = &config->devices[0];
-    for (unsigned i = 1; i < device->model_count; i++)
-        for (unsigned j = 0; j < i; j++)
-            if (strcmp(device->models[i], device->models[j]) == 0)
-                return ew_fail(err, EW_EINVAL, "the model %.100s is named twice",
-                               device->models[i]);
-    return 0;
+    return check_fleet(config, err);
 }
 
 const struct ew_config_device *ew_config_engine(const struct ew_config *config)

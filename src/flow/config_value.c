@@ -58,6 +58,49 @@ int ew_config_size(const char *text, uint64_t *bytes, struct ew_err *err)
     return 0;
 }
 
+/* ---- words of enums ---- */
+
+const char *const *ew_config_words(enum ew_config_kind kind)
+{
+    static const char *const full[] = {[EW_ON_FULL_QUEUE] = "queue",
+                                       [EW_ON_FULL_REJECT] = "reject",
+                                       [EW_ON_FULL_CLOUD] = "cloud",
+                                       NULL};
+    static const char *const select[] = {
+#define X(name, word, meaning) [EW_SELECT_##name] = word,
+        EW_SELECTS(X)
+#undef X
+            NULL};
+    static const char *const api[] = {[EW_API_OPENAI] = "openai",
+                                      [EW_API_ANTHROPIC] = "anthropic",
+                                      [EW_API_OLLAMA] = "ollama",
+                                      NULL};
+    static const char *const midstream[] = {
+        [EW_MIDSTREAM_ERROR] = "error", [EW_MIDSTREAM_CONTINUE] = "continue", NULL};
+    static const char *const sticky[] = {[EW_STICKY_PREFIX] = "prefix",
+                                         [EW_STICKY_SESSION] = "session",
+                                         [EW_STICKY_OFF] = "off",
+                                         NULL};
+    static const char *const *const words[EW_CONFIG_KINDS] = {[EW_CONFIG_FULL] = full,
+                                                              [EW_CONFIG_SELECT] = select,
+                                                              [EW_CONFIG_API] = api,
+                                                              [EW_CONFIG_MIDSTREAM] = midstream,
+                                                              [EW_CONFIG_STICKY] = sticky};
+    return words[kind];
+}
+
+/* "queue, reject or cloud" */
+static void show_words(char *text, size_t size, const char *const *words)
+{
+    size_t used = 0;
+    for (size_t i = 0; words[i] && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s%s",
+                                 !i             ? ""
+                                 : words[i + 1] ? ", "
+                                                : " or ",
+                                 words[i]);
+}
+
 /* ---- ranges as people read them ---- */
 
 static void show(char *text, size_t size, double value, const struct unit *units)
@@ -89,13 +132,22 @@ void ew_config_expects(const struct ew_config_key *key, char *text, size_t size)
         [EW_CONFIG_DURATION] = {"a duration", durations},
         [EW_CONFIG_DAYS] = {"whole days, as 30d,", NULL},
         [EW_CONFIG_SIZE] = {"a size", sizes},
-        [EW_CONFIG_FULL] = {"queue or reject", NULL},
+        [EW_CONFIG_MAYBE] = {"a number", NULL},
+        [EW_CONFIG_URL] = {"an address as http://10.0.0.5:8080/v1 or https://host.example/v1",
+                           NULL},
+        [EW_CONFIG_ENV] = {"the name of an environment variable", NULL},
         [EW_CONFIG_MODEL] = {"a catalog name or a path", NULL},
         [EW_CONFIG_LIST] = {"a list of texts", NULL},
+        [EW_CONFIG_MAP] = {"texts by names, as {a: b}", NULL},
     };
     char min[32], max[32];
-    bool range = key->max > 0 && key->kind != EW_CONFIG_NAME && key->kind != EW_CONFIG_LIST;
+    bool range = key->max > 0 && key->kind != EW_CONFIG_NAME && key->kind != EW_CONFIG_LIST &&
+                 key->kind != EW_CONFIG_MAP;
     const char *unit = key->kind == EW_CONFIG_DAYS && range ? "d" : "";
+    if (ew_config_words(key->kind)) {
+        show_words(text, size, ew_config_words(key->kind));
+        return;
+    }
     show(min, sizeof min, key->min, kinds[key->kind].units);
     show(max, sizeof max, key->max, kinds[key->kind].units);
     if (range)
@@ -151,22 +203,59 @@ static bool is_hash(const char *text)
     return strlen(text) == 64 && strspn(text, "0123456789abcdefABCDEF") == 64;
 }
 
+static bool is_env(const char *text)
+{
+    static const char chars[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+    return *text && !isdigit((unsigned char)*text) && strspn(text, chars) == strlen(text);
+}
+
+/* A port, and behind it a path or nothing. */
+static bool is_port(const char *text)
+{
+    char *end;
+    long port = strtol(text, &end, 10);
+    return isdigit((unsigned char)*text) && port >= 1 && port <= 65535 && (!*end || *end == '/');
+}
+
+/* Scheme, host, perhaps port and path: no user, query or fragment, which have no use here and may
+ * hide a key. */
+static bool is_url(const char *text)
+{
+    static const char chars[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+    const char *host = strncmp(text, "http://", 7) == 0    ? text + 7
+                       : strncmp(text, "https://", 8) == 0 ? text + 8
+                                                           : NULL;
+    if (!host)
+        return false;
+    for (const char *c = host; *c; c++)
+        if (*c <= ' ' || *c >= 0x7f || strchr("?#@\\\"<>", *c))
+            return false;
+    size_t bytes = strspn(host, chars);
+    if (*host == '[') {
+        bytes = 1 + strspn(host + 1, "0123456789abcdefABCDEF:.");
+        if (bytes < 3 || host[bytes++] != ']')
+            return false;
+    }
+    const char *rest = host + bytes;
+    return bytes && (*rest == ':' ? is_port(rest + 1) : !*rest || *rest == '/');
+}
+
 /* Of the kinds that aren't text. */
 static bool take_plain(void *field, const struct ew_config_key *key, const char *text)
 {
-    bool first = false, second = false;
-    switch (key->kind) {
-    case EW_CONFIG_BOOL:
-        first = strcmp(text, "true") == 0, second = strcmp(text, "false") == 0;
-        *(bool *)field = first;
-        return first || second;
-    case EW_CONFIG_FULL:
-        first = strcmp(text, "queue") == 0, second = strcmp(text, "reject") == 0;
-        *(enum ew_on_full *)field = first ? EW_ON_FULL_QUEUE : EW_ON_FULL_REJECT;
-        return first || second;
-    default:
-        return take_number(field, key, text);
+    const char *const *words = ew_config_words(key->kind);
+    if (key->kind == EW_CONFIG_BOOL) {
+        *(bool *)field = strcmp(text, "true") == 0;
+        return *(bool *)field || strcmp(text, "false") == 0;
     }
+    if (!words)
+        return take_number(field, key, text);
+    for (unsigned i = 0; words[i]; i++)
+        if (strcmp(text, words[i]) == 0) {
+            *(unsigned *)field = i; /* the type of an enum without negative values */
+            return true;
+        }
+    return false;
 }
 
 static bool ends_with(const char *text, const char *suffix)
@@ -203,6 +292,8 @@ static int take_text(char **field, const struct ew_config_key *key, const char *
         return rc;
     for (char *c = value; key->kind == EW_CONFIG_HASH && *c; c++)
         *c = (char)tolower((unsigned char)*c);
+    for (size_t n = strlen(value); key->kind == EW_CONFIG_URL && value[n - 1] == '/'; n--)
+        value[n - 1] = '\0';
     free(*field);
     *field = value;
     return 0;
@@ -225,6 +316,12 @@ int ew_config_take(void *target, const struct ew_config_key *key, const char *te
     case EW_CONFIG_HASH:
         fine = is_hash(text), is_text = true;
         break;
+    case EW_CONFIG_URL:
+        fine = is_url(text), is_text = true;
+        break;
+    case EW_CONFIG_ENV:
+        fine = is_env(text), is_text = true;
+        break;
     default:
         fine = take_plain(field, key, text);
     }
@@ -232,5 +329,10 @@ int ew_config_take(void *target, const struct ew_config_key *key, const char *te
         return is_text ? take_text(field, key, text, base, err) : 0;
     char expects[EXPECTS_MAX];
     ew_config_expects(key, expects, sizeof expects);
+    /* Where a key may have been put by mistake, the value isn't shown. */
+    if (key->kind == EW_CONFIG_ENV)
+        return ew_fail(err, EW_EFORMAT, "%s that has the key, not the key itself", expects);
+    if (key->kind == EW_CONFIG_URL && strpbrk(text, "@?#"))
+        return ew_fail(err, EW_EFORMAT, "%s; without user, ? and #", expects);
     return ew_fail(err, EW_EFORMAT, "%s, not '%.*s'", expects, SHOWN_MAX, text);
 }

@@ -30,4 +30,20 @@ size_t ew_data_line(struct ew_str text, const char *what);
 /* The line of "clients[1].key_hash", or of the last part of the path that is there. */
 size_t ew_data_line_at(struct ew_str text, const char *path);
 
+/* A YAML text as it stands, for what no schema can say: mappings with keys of the writer's, one
+ * thing or a list of them. Paths as above; texts are the tree's. */
+struct ew_data_tree;
+enum ew_data_kind { EW_DATA_NOTHING, EW_DATA_VALUE, EW_DATA_LIST, EW_DATA_MAP };
+struct ew_data_pair {
+    const char *key, *value; /* NULL: not one value, or one with a NUL inside */
+    size_t line;             /* of the key */
+};
+int ew_data_tree_open(struct ew_data_tree **gives, struct ew_str text, struct ew_err *err);
+void ew_data_tree_close(struct ew_data_tree **tree);
+/* What stands at the path; *count: its entries. */
+enum ew_data_kind ew_data_tree_kind(struct ew_data_tree *tree, const char *path, size_t *count);
+/* The entry of that index of the mapping at the path; false: there is none. */
+bool ew_data_tree_pair(struct ew_data_tree *tree, const char *path, size_t index,
+                       struct ew_data_pair *pair);
+
 #endif

@@ -1,6 +1,7 @@
 /* exchange.c - the steps of a request's way, and every way off it. */
 #include "serve/exchange.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,9 +58,16 @@ static void drop(struct ew_exchange *x)
 static void settle(struct ew_exchange *x)
 {
     const struct ew_job_tally *t = &x->job.seen;
-    bool began = x->begun_ns != 0;
-    ew_quotas_settle(x->server->quotas, &x->claim, began,
-                     began ? (uint64_t)t->prompt_tokens + t->output_tokens : 0, x->ended_ns);
+    struct ew_amounts amounts = {0};
+    if (x->begun_ns) {
+        const struct ew_reply reply = ew_exchange_reply(x);
+        const struct ew_energy *energy = &reply.usage.energy;
+        amounts.of[EW_LIMIT_REQUESTS] = 1;
+        amounts.of[EW_LIMIT_TOKENS] = (double)t->prompt_tokens + t->output_tokens;
+        amounts.of[EW_LIMIT_JOULES] = energy->kind == EW_ENERGY_UNKNOWN ? NAN : energy->joules;
+        amounts.of[EW_LIMIT_CENTS] = reply.usage.cost_cents;
+    }
+    ew_quotas_settle(x->server->quotas, &x->claim, &amounts, x->ended_ns);
 }
 
 /* Nobody else has it any more: its row, then its answer. */
@@ -215,8 +223,11 @@ static void claim(struct ew_exchange *x)
 {
     struct ew_quotas *quotas = x->server->quotas;
     uint64_t now_ns = now();
-    int refused =
-        ew_quotas_claim(quotas, x->client, bound_tokens(x), now_ns, &x->claim, &x->prepared);
+    const struct ew_amounts amounts = {.of = {[EW_LIMIT_REQUESTS] = 1,
+                                              [EW_LIMIT_TOKENS] = (double)bound_tokens(x),
+                                              [EW_LIMIT_JOULES] = NAN,
+                                              [EW_LIMIT_CENTS] = NAN}};
+    int refused = ew_quotas_claim(quotas, x->client, &amounts, now_ns, &x->claim, &x->prepared);
     ew_quotas_headers(quotas, x->client, now_ns, x->http);
     if (refused)
         ew_exchange_fail(x, &x->prepared);

@@ -2,7 +2,7 @@
  */
 #include "serve/quotas.h"
 
-#include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +57,8 @@ static bool same(const struct ew_quotas_holder *h, const struct ew_config_client
     for (unsigned i = 0; i < h->count; i++)
         if (h->asked[i].requests != client->limits[i].requests ||
             h->asked[i].tokens != client->limits[i].tokens ||
+            h->asked[i].joules != client->limits[i].joules ||
+            h->asked[i].cents != client->limits[i].cents ||
             h->asked[i].per_s != client->limits[i].per_s)
             return false;
     return true;
@@ -138,13 +140,19 @@ void ew_quotas_close(struct ew_quotas **quotas)
 
 /* ---- claims ---- */
 
+/* One of the four is set: the configuration's reader saw to it. */
 static struct ew_limit limit_of(const struct ew_config_limit *asked)
 {
-    return (struct ew_limit){
-        .kind = asked->requests ? EW_LIMIT_REQUESTS : EW_LIMIT_TOKENS,
-        .max = asked->requests ? asked->requests : asked->tokens,
-        .per_ns = (uint64_t)(asked->per_s * EW_NS_PER_S),
-    };
+    const double max[EW_LIMIT_KINDS] = {[EW_LIMIT_REQUESTS] = asked->requests,
+                                        [EW_LIMIT_TOKENS] = asked->tokens,
+                                        [EW_LIMIT_JOULES] = asked->joules,
+                                        [EW_LIMIT_CENTS] = asked->cents};
+    int kind = 0;
+    while (kind < EW_LIMIT_KINDS - 1 && !(max[kind] > 0))
+        kind++;
+    return (struct ew_limit){.kind = (enum ew_limit_kind)kind,
+                             .max = max[kind],
+                             .per_ns = (uint64_t)(asked->per_s * EW_NS_PER_S)};
 }
 
 static bool make_windows(struct ew_quotas_holder *h)
@@ -178,32 +186,33 @@ uint64_t ew_quotas_tokens_max(const struct ew_quotas *quotas, const char *client
 }
 
 static void refuse(const struct ew_quotas_holder *h, const struct ew_limits_refusal *refusal,
-                   uint64_t tokens, struct ew_fault *fault)
+                   const struct ew_amounts *amounts, struct ew_fault *fault)
 {
-    const char *kind = ew_limit_name(refusal->limit->kind);
-    double per_s = (double)refusal->limit->per_ns / EW_NS_PER_S;
+    const struct ew_limit *limit = refusal->limit;
+    const char *kind = ew_limit_name(limit->kind);
+    int digits = limit->kind == EW_LIMIT_REQUESTS || limit->kind == EW_LIMIT_TOKENS ? 0 : 3;
+    double per_s = (double)limit->per_ns / EW_NS_PER_S;
     double wait_s = (double)refusal->wait_ns / EW_NS_PER_S;
     if (refusal->wait_ns == EW_WINDOW_NEVER) {
         ew_fault_set(fault, 429, NULL, NULL,
-                     "Request too large for %s: it may become %" PRIu64 " tokens, and the limit is "
-                     "%.0f in %g s.",
-                     h->name, tokens, refusal->limit->max, per_s);
+                     "Request too large for %s: it may become %.*f %s, and the limit is %.*f in "
+                     "%g s.",
+                     h->name, digits, amounts->of[limit->kind], kind, digits, limit->max, per_s);
     } else {
         ew_fault_set(fault, 429, NULL, NULL,
-                     "Rate limit reached for %s: %.0f %s in %g s, of which %.0f are used. Try "
+                     "Rate limit reached for %s: %.*f %s in %g s, of which %.*f are used. Try "
                      "again in %.3f s.",
-                     h->name, refusal->limit->max, kind, per_s, refusal->used, wait_s);
+                     h->name, digits, limit->max, kind, per_s, digits, refusal->used, wait_s);
         fault->retry_after_s = wait_s;
     }
     fault->type = kind;
 }
 
-int ew_quotas_claim(struct ew_quotas *quotas, const char *client, uint64_t tokens, uint64_t now_ns,
-                    struct ew_quotas_claim *claim, struct ew_fault *fault)
+int ew_quotas_claim(struct ew_quotas *quotas, const char *client, const struct ew_amounts *amounts,
+                    uint64_t now_ns, struct ew_quotas_claim *claim, struct ew_fault *fault)
 {
     struct ew_quotas_holder *h = find(quotas, client);
-    const struct ew_amounts amounts = {
-        .of = {[EW_LIMIT_REQUESTS] = 1, [EW_LIMIT_TOKENS] = (double)tokens}};
+    struct ew_amounts known = *amounts;
     struct ew_limits_refusal refusal;
     claim->holder = NULL;
     if (!h)
@@ -212,8 +221,11 @@ int ew_quotas_claim(struct ew_quotas *quotas, const char *client, uint64_t token
         ew_fault_set(fault, 503, NULL, NULL, "no memory for the limits of %s", h->name);
         return -1;
     }
-    if (!ew_limits_reserve(&h->limits, &amounts, now_ns, &claim->reservation, &refusal)) {
-        refuse(h, &refusal, tokens, fault);
+    for (int kind = 0; kind < EW_LIMIT_KINDS; kind++)
+        if (isnan(known.of[kind]))
+            known.of[kind] = 0;
+    if (!ew_limits_reserve(&h->limits, &known, now_ns, &claim->reservation, &refusal)) {
+        refuse(h, &refusal, &known, fault);
         return -1;
     }
     claim->holder = h;
@@ -221,15 +233,17 @@ int ew_quotas_claim(struct ew_quotas *quotas, const char *client, uint64_t token
     return 0;
 }
 
-void ew_quotas_settle(struct ew_quotas *quotas, struct ew_quotas_claim *claim, uint32_t requests,
-                      uint64_t tokens, uint64_t now_ns)
+void ew_quotas_settle(struct ew_quotas *quotas, struct ew_quotas_claim *claim,
+                      const struct ew_amounts *amounts, uint64_t now_ns)
 {
     struct ew_quotas_holder *h = claim->holder;
-    const struct ew_amounts amounts = {
-        .of = {[EW_LIMIT_REQUESTS] = requests, [EW_LIMIT_TOKENS] = (double)tokens}};
+    struct ew_amounts known = *amounts;
     if (!h)
         return;
-    ew_limits_settle(&h->limits, &claim->reservation, &amounts, now_ns);
+    for (int kind = 0; kind < EW_LIMIT_KINDS; kind++)
+        if (isnan(known.of[kind]))
+            known.of[kind] = claim->reservation.amounts.of[kind];
+    ew_limits_settle(&h->limits, &claim->reservation, &known, now_ns);
     claim->holder = NULL;
     h->claims--;
     drop_retired(quotas);
