@@ -1,6 +1,7 @@
 /* price.c - reads the price table: a CSV without quotes, # comments, one header line. */
 #include "flow/price.h"
 
+#include "base/args.h"
 #include "base/file.h"
 #include "flow/data.h"
 
@@ -179,6 +180,62 @@ static bool is_named(const struct ew_price *row, const char *name)
            strcmp(name + n + 1, row->model) == 0;
 }
 
+/* ---- names that may have been meant ---- */
+
+enum { SIMILAR_MAX = 3, NAME_BYTES = 97 /* provider, slash, model */ };
+
+struct names {
+    char (*full)[NAME_BYTES];
+    const char **compared; /* the whole name, or what stands behind the provider's */
+    size_t count;
+};
+
+static void drop_name(struct names *names, size_t index)
+{
+    names->count--;
+    for (size_t i = index; i < names->count; i++) {
+        memcpy(names->full[i], names->full[i + 1], NAME_BYTES);
+        names->compared[i] = names->full[i] + (names->compared[i + 1] - names->full[i + 1]);
+    }
+}
+
+static void add_names(const struct ew_price_table *table, bool whole, struct names *names)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        const struct ew_price *row = &table->rows[i];
+        char *full = names->full[names->count];
+        snprintf(full, NAME_BYTES, "%s/%s", row->provider, row->model);
+        if (names->count && strcmp(full, names->full[names->count - 1]) == 0)
+            continue; /* the same, at another time */
+        names->compared[names->count++] = whole ? full : full + strlen(row->provider) + 1;
+    }
+}
+
+/* "; similar: a/b, a/c", or what names look like. Only errors pay for it. */
+static void say_similar(const struct ew_price_table *table, const char *name, char *text,
+                        size_t size)
+{
+    struct names names = {.full = calloc(table->count + 1, sizeof *names.full),
+                          .compared = calloc(table->count + 1, sizeof *names.compared)};
+    size_t used = 0, said = 0;
+    const char *near;
+    if (names.full && names.compared)
+        add_names(table, strchr(name, '/') != NULL, &names);
+    while (said < SIMILAR_MAX && used < size &&
+           (near = ew_args_nearest(name, names.compared, names.count))) {
+        size_t i = 0;
+        while (names.compared[i] != near)
+            i++;
+        used += (size_t)snprintf(text + used, size - used, "%s%s",
+                                 said++ ? ", " : "similar: ", names.full[i]);
+        drop_name(&names, i);
+    }
+    if (!said)
+        snprintf(text, size, "names look like openai/gpt-5.4-mini");
+    free(names.full);
+    free(names.compared);
+}
+
 int ew_price_find(const struct ew_price_table *table, const char *name, const char *day,
                   const struct ew_price **out, struct ew_err *err)
 {
@@ -198,11 +255,12 @@ int ew_price_find(const struct ew_price_table *table, const char *name, const ch
             return 0;
         }
     }
-    return known ? ew_fail(err, EW_ENOTFOUND, "the table has no price of %.90s on %s", name,
-                           day ? day : "this day")
-                 : ew_fail(err, EW_ENOTFOUND,
-                           "the table has no price of %.90s; names look like openai/gpt-5.4-mini",
-                           name);
+    if (known)
+        return ew_fail(err, EW_ENOTFOUND, "the table has no price of %.90s on %s", name,
+                       day ? day : "this day");
+    char similar[120];
+    say_similar(table, name, similar, sizeof similar);
+    return ew_fail(err, EW_ENOTFOUND, "the table has no price of %.60s; %s", name, similar);
 }
 
 double ew_price_cents(const struct ew_price *price, double prompt, double cached, double output)

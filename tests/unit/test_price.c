@@ -55,6 +55,56 @@ static void a_day_picks_the_price_that_held_then(void **state)
     ew_price_close(&table);
 }
 
+static void a_name_that_is_not_there_brings_those_like_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *told;
+    } cases[] = {
+        {"openai/gpt-5.4-min", "no price of openai/gpt-5.4-min; similar: openai/gpt-5.4-mini, "},
+        {"gpt-5.4-mini", "; similar: openai/gpt-5.4-mini, "},
+        {"anthropic/claude-5-sonnet", "claude"},
+        {"openia/gpt-4o", "; similar: openai/gpt-4o"},
+        {"qqqqqqqq", "; names look like openai/gpt-5.4-mini"},
+        {"", "; names look like openai/gpt-5.4-mini"},
+    };
+    struct ew_price_table *table = NULL;
+    const struct ew_price *price;
+    assert_int_equal(ew_price_open(&table, NULL, NULL), 0);
+    for (size_t i = 0; i < EW_COUNT(cases); i++) {
+        struct ew_err err = {0};
+        assert_int_equal(ew_price_find(table, cases[i].name, NULL, &price, &err), EW_ENOTFOUND);
+        if (!strstr(err.text, cases[i].told))
+            fail_msg("%s", err.text);
+    }
+    ew_price_close(&table);
+    /* A name once, whatever its prices were; three at most. */
+    assert_int_equal(ew_price_parse(&table,
+                                    "provider,model,input,cached_input,output,request_fee,from,to,"
+                                    "source,as_of\n"
+                                    "a,m1,1,,1,,,2026-01-01,s,2026-01-01\n"
+                                    "a,m1,2,,1,,2026-01-01,,s,2026-01-01\n"
+                                    "a,m2,1,,1,,,,s,2026-01-01\n"
+                                    "a,m3,1,,1,,,,s,2026-01-01\n"
+                                    "a,m4,1,,1,,,,s,2026-01-01\n",
+                                    "t", NULL),
+                     0);
+    struct ew_err err = {0};
+    assert_int_equal(ew_price_find(table, "a/m", NULL, &price, &err), EW_ENOTFOUND);
+    assert_string_equal(err.text, "the table has no price of a/m; similar: a/m1, a/m2, a/m3");
+    ew_price_close(&table);
+}
+
+static void a_table_that_is_not_there_is_said(void **state)
+{
+    (void)state;
+    struct ew_price_table *table = NULL;
+    struct ew_err err = {0};
+    assert_int_equal(ew_price_open(&table, "/nowhere/prices.csv", &err), EW_ENOTFOUND);
+    assert_non_null(strstr(err.text, "/nowhere/prices.csv"));
+    assert_null(table);
+}
+
 static void a_request_costs_tokens_and_fee(void **state)
 {
     (void)state;
@@ -106,6 +156,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_table_that_ships_is_valid_and_every_row_has_a_source),
         cmocka_unit_test(a_day_picks_the_price_that_held_then),
+        cmocka_unit_test(a_name_that_is_not_there_brings_those_like_it),
+        cmocka_unit_test(a_table_that_is_not_there_is_said),
         cmocka_unit_test(a_request_costs_tokens_and_fee),
         cmocka_unit_test(a_fault_is_named_with_its_line),
     };
