@@ -15,6 +15,19 @@ export LC_ALL=C.UTF-8
 : "${JOBS:=2}" "${MODE:=release}" "${TEST_TIMEOUT:=300}" "${FETCH_TIMEOUT:=240}"
 export MODE JOBS TEST_TIMEOUT
 
+# What a log says of a failure: first the lines that tell of one, each with what stands around it,
+# so that no length of what follows them hides them; then the end.
+show_failed() { # LOG
+    local log=$1.failed
+    grep -av '^\[       OK \]\|^\[ RUN ' "$1" >"$log"
+    if [ "$(wc -l <"$log")" -gt 60 ]; then
+        grep -aE -B2 -A8 '^(FAIL|not ok|\[  FAILED)|^ *(FAIL|ERROR)\b|Sanitizer|runtime error:' "$log" |
+            head -n 120
+        echo "... and at the end:"
+    fi
+    tail -n 60 "$log"
+}
+
 # Writes "passed failed skipped" beside the log and shows the log of what wasn't a plain success.
 finish() { # NAME LOG PASSED FAILED SKIPPED
     echo "$3 $4 $5" >"$2.count"
@@ -27,7 +40,7 @@ finish() { # NAME LOG PASSED FAILED SKIPPED
         [ "$5" -gt 0 ] && printf ', %d skipped' "$5"
         echo ")"
         if [ "$4" -gt 0 ]; then
-            grep -av '^\[       OK \]\|^\[ RUN ' "$2" | tail -n 60 | sed 's/^/        /'
+            show_failed "$2" | sed 's/^/        /'
         elif [ "$5" -gt 0 ]; then
             cat "$2.skips"
         fi

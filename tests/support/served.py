@@ -21,7 +21,8 @@ import time
 RUNNING, WAITING = "edgewise_running_requests", "edgewise_queue_requests"
 # <|im_end|> and <|endoftext|> of SmolLM2: without them an answer has exactly max_tokens tokens.
 NO_END = {"0": -100, "2": -100}
-START_S, STOP_S, ANSWER_S = 30, 40, 60
+# After these something hangs: a sanitizer's build on a busy machine needs much, and never all.
+START_S, STOP_S, ANSWER_S = 120, 120, 200
 
 
 class Reply:
