@@ -55,13 +55,13 @@ static int complete(struct given *g, char *from, size_t size, struct ew_err *err
         return ew_fail(err, EW_EINVAL, "one of --cost-cents, --joules and --price");
     if (!isnan(g->platform.responsiveness) && !isnan(g->ttft_ms))
         return ew_fail(err, EW_EINVAL, "one of --responsiveness and --ttft-ms");
-    if (g->r_function == EW_PCR_R_VALUE && !isnan(g->ttft_ms))
+    if (g->r_function == EW_UTILITY_R_VALUE && !isnan(g->ttft_ms))
         return ew_fail(err, EW_EINVAL, "--r-function value takes --responsiveness, not --ttft-ms");
     if (isnan(g->platform.responsiveness))
-        g->platform.responsiveness = ew_pcr_responsiveness((enum ew_pcr_r)g->r_function,
-                                                           g->ttft_ms / 1e3, g->target_ms / 1e3);
+        g->platform.responsiveness = ew_utility_responsiveness(
+            (enum ew_utility_r)g->r_function, g->ttft_ms / 1e3, g->target_ms / 1e3);
     else
-        g->r_function = EW_PCR_R_VALUE;
+        g->r_function = EW_UTILITY_R_VALUE;
     snprintf(from, size, "given");
     if (!isnan(g->joules)) {
         g->platform.cost_cents = ew_usage_energy_cents(g->joules, g->tariff);
@@ -121,7 +121,7 @@ int ew_cmd_pcr(int argc, char **argv)
                       .prompt = NAN,
                       .output = NAN,
                       .name = "this",
-                      .alpha = EW_PCR_ALPHA};
+                      .alpha = EW_UTILITY_ALPHA};
     const struct ew_opt options[] = {
         {"quality", 'q', "Q", "Pass@1, 0..1", .f64 = &g.platform.quality, .max = 1},
         {"responsiveness", 'r', "R", "0..1", .f64 = &g.platform.responsiveness, .max = 1},

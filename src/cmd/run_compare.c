@@ -37,7 +37,7 @@ int ew_run_compare(struct ew_compare *out, const struct ew_answer *answer,
                              .tariff_cents_per_kwh = tariff_cents_per_kwh,
                              .quality = ew_quality_find(table, model, "gsm8k"),
                              .price = price,
-                             .alpha = EW_PCR_ALPHA,
+                             .alpha = EW_UTILITY_ALPHA,
                          });
     ew_quality_close(&table);
     return 0;

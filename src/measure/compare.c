@@ -99,7 +99,7 @@ static void fill_edge(struct ew_compare *c, const struct ew_compare_facts *facts
             (struct ew_compare_figure){NAN, note(c, "unknown: no score of this model is published; "
                                                     "`edgewise eval` measures it")};
     edge->responsiveness = (struct ew_compare_figure){
-        ew_pcr_responsiveness(EW_PCR_R_INVERSE, edge->ttft_ms.value / 1e3, NAN),
+        ew_utility_responsiveness(EW_UTILITY_R_INVERSE, edge->ttft_ms.value / 1e3, NAN),
         note(c, "R = 1/(1 + time to first token in s)")};
 }
 

@@ -1,4 +1,4 @@
-/* pcr.c - the arithmetic of utility and performance-cost ratio, and the paper's rows. */
+/* pcr.c - break-even of platforms, their reading, and the paper's rows. */
 #include "measure/pcr.h"
 
 #include <math.h>
@@ -6,34 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-double ew_pcr_responsiveness(enum ew_pcr_r function, double ttft_s, double target_s)
-{
-    if (isnan(ttft_s) || ttft_s < 0)
-        return NAN;
-    switch (function) {
-    case EW_PCR_R_INVERSE:
-        return 1 / (1 + ttft_s);
-    case EW_PCR_R_TARGET:
-        return target_s > 0 ? target_s / fmax(target_s, ttft_s) : NAN;
-    case EW_PCR_R_VALUE:
-        break;
-    }
-    return NAN;
-}
-
 double ew_pcr_utility(const struct ew_pcr_platform *platform, double alpha)
 {
-    /* The end points don't need the other term: known stays known. */
-    if (alpha == 1)
-        return platform->quality;
-    if (alpha == 0)
-        return platform->responsiveness;
-    return alpha * platform->quality + (1 - alpha) * platform->responsiveness;
+    return ew_utility_mix(platform->quality, platform->responsiveness, alpha);
 }
 
 double ew_pcr_ratio(const struct ew_pcr_platform *platform, double alpha)
 {
-    return platform->cost_cents > 0 ? ew_pcr_utility(platform, alpha) / platform->cost_cents : NAN;
+    return ew_utility_ratio(ew_pcr_utility(platform, alpha), platform->cost_cents);
 }
 
 double ew_pcr_even_alpha(const struct ew_pcr_platform *a, const struct ew_pcr_platform *b)

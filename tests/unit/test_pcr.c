@@ -1,4 +1,4 @@
-/* test_pcr.c - the paper's rows, responsiveness by name, break-even, and that unknown stays so. */
+/* test_pcr.c - the paper's rows, break-even, and that unknown stays so. */
 #include "measure/pcr.h"
 
 #include <math.h>
@@ -13,23 +13,10 @@ static void the_rows_of_the_paper_come_out_to_the_last_digit(void **state)
     (void)state;
     static const double printed[] = {.51, 145.12, 332.35};
     for (size_t i = 0; i < EW_COUNT(printed); i++)
-        assert_float_equal(ew_pcr_ratio(ew_pcr_paper(i), EW_PCR_ALPHA), printed[i], 0.005);
+        assert_float_equal(ew_pcr_ratio(ew_pcr_paper(i), EW_UTILITY_ALPHA), printed[i], 0.005);
     assert_null(ew_pcr_paper(EW_COUNT(printed)));
     assert_float_equal(ew_pcr_utility(ew_pcr_paper(0), 0.5), 0.84, 1e-12);
     assert_float_equal(ew_pcr_utility(ew_pcr_paper(0), 0.25), 0.775, 1e-12);
-}
-
-static void responsiveness_has_a_name_and_a_formula(void **state)
-{
-    (void)state;
-    assert_float_equal(ew_pcr_responsiveness(EW_PCR_R_INVERSE, 0, NAN), 1, 0);
-    assert_float_equal(ew_pcr_responsiveness(EW_PCR_R_INVERSE, 3, NAN), 0.25, 1e-12);
-    assert_float_equal(ew_pcr_responsiveness(EW_PCR_R_TARGET, 0.2, 1), 1, 0);
-    assert_float_equal(ew_pcr_responsiveness(EW_PCR_R_TARGET, 4, 1), 0.25, 1e-12);
-    assert_true(isnan(ew_pcr_responsiveness(EW_PCR_R_TARGET, 4, 0)));
-    assert_true(isnan(ew_pcr_responsiveness(EW_PCR_R_INVERSE, NAN, 1)));
-    assert_true(isnan(ew_pcr_responsiveness(EW_PCR_R_INVERSE, -1, 1)));
-    assert_true(isnan(ew_pcr_responsiveness(EW_PCR_R_VALUE, 1, 1)));
 }
 
 static void unknown_in_gives_unknown_out(void **state)
@@ -87,7 +74,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_rows_of_the_paper_come_out_to_the_last_digit),
-        cmocka_unit_test(responsiveness_has_a_name_and_a_formula),
         cmocka_unit_test(unknown_in_gives_unknown_out),
         cmocka_unit_test(platforms_break_even_where_their_ratios_cross),
         cmocka_unit_test(a_platform_is_read_from_four_fields),
