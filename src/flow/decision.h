@@ -5,8 +5,11 @@
 #ifndef EW_DECISION_H
 #define EW_DECISION_H
 
-#include "base/buf.h"
 #include "base/jsonw.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 /* How a place is selected among those that are able. X(NAME, word, meaning) */
 #define EW_SELECTS(X)                                                                              \
@@ -96,8 +99,11 @@ struct ew_verdict {
     enum ew_refusal refusal;
     double score; /* as the selection ranks: less is better; NAN: not ranked */
     double ttft_s, total_s, joules, cents, quality, pcr;
-    uint64_t wait_ns; /* until what refuses it may have passed; 0: not known, or nothing does */
+    /* Until what refuses it may have passed; 0: not known, or nothing does; EW_VERDICT_NEVER: more
+     * than a limit ever admits. */
+    uint64_t wait_ns;
 };
+#define EW_VERDICT_NEVER UINT64_MAX
 
 struct ew_decision {
     enum ew_action action;
@@ -118,9 +124,11 @@ struct ew_decision_candidate {
     struct ew_verdict verdict;
 };
 /* One decision of a request: there are several when a place failed, or after waiting.
- * {"select":"load-aware","action":"go","chosen":"agx","reason":"selected","edge_cents":…,
- *  "cloud_cents":…,"candidates":[{"name":…,"cloud":false,"refusal":"full","score":…,…}],"others":0}
- * Chosen and able ones come first. */
+ * {"select":"load-aware","action":"go","chosen":"agx","reason":"selected","wait_s":null,
+ *  "edge_cents":…,"cloud_cents":…,"candidates":[{"name":…,"cloud":false,"refusal":"full",
+ *  "wait_s":…,"score":…,"ttft_s":…,"total_s":…,"joules":…,"cents":…,"quality":…,"pcr":…}],
+ *  "others":0}
+ * Chosen and able ones come first; `refusal` of an able one is null. */
 void ew_decision_json(struct ew_jsonw *json, enum ew_select select,
                       const struct ew_decision *decision,
                       const struct ew_decision_candidate *candidates, size_t count);
