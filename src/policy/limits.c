@@ -33,8 +33,8 @@ bool ew_limits_add(struct ew_limits *limits, const struct ew_limit *limit,
     return true;
 }
 
-bool ew_limits_reserve(struct ew_limits *limits, const struct ew_amounts *amounts, uint64_t now_ns,
-                       struct ew_reservation *reservation, struct ew_limits_refusal *refusal)
+bool ew_limits_admit(struct ew_limits *limits, const struct ew_amounts *amounts, uint64_t now_ns,
+                     struct ew_limits_refusal *refusal)
 {
     *refusal = (struct ew_limits_refusal){0};
     for (unsigned i = 0; i < limits->count; i++) {
@@ -44,7 +44,13 @@ bool ew_limits_reserve(struct ew_limits *limits, const struct ew_amounts *amount
             *refusal = (struct ew_limits_refusal){
                 limit, ew_window_used(&limits->windows[i], now_ns), wait_ns};
     }
-    if (refusal->limit)
+    return !refusal->limit;
+}
+
+bool ew_limits_reserve(struct ew_limits *limits, const struct ew_amounts *amounts, uint64_t now_ns,
+                       struct ew_reservation *reservation, struct ew_limits_refusal *refusal)
+{
+    if (!ew_limits_admit(limits, amounts, now_ns, refusal))
         return false;
     *reservation = (struct ew_reservation){.amounts = *amounts};
     for (unsigned i = 0; i < limits->count; i++)

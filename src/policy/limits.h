@@ -32,9 +32,9 @@ struct ew_amounts {
 };
 
 struct ew_limits {
+    unsigned count;
     struct ew_limit limits[EW_LIMITS_MAX];
     struct ew_window windows[EW_LIMITS_MAX];
-    unsigned count;
 };
 
 struct ew_reservation {
@@ -55,6 +55,9 @@ void ew_limits_init(struct ew_limits *limits);
 bool ew_limits_add(struct ew_limits *limits, const struct ew_limit *limit,
                    struct ew_window_entry *entries);
 
+/* Whether all have room now; reserves nothing. The refusal is told where they haven't. */
+bool ew_limits_admit(struct ew_limits *limits, const struct ew_amounts *amounts, uint64_t now_ns,
+                     struct ew_limits_refusal *refusal);
 /* True: reserved. False: nothing was, and the refusal says why. */
 bool ew_limits_reserve(struct ew_limits *limits, const struct ew_amounts *amounts, uint64_t now_ns,
                        struct ew_reservation *reservation, struct ew_limits_refusal *refusal);

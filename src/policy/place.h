@@ -35,26 +35,29 @@ enum ew_health {
 const char *ew_health_name(enum ew_health health);
 double ew_health_weight(enum ew_health health);
 
+/* What every decision looks at lies together, in front of the limits' windows. */
 struct ew_place {
     enum ew_place_kind kind;
     /* Facts. */
-    double weight;                 /* 1 unless configured */
     uint32_t concurrency;          /* requests at once; 0: no limit known */
+    double weight;                 /* 1 unless configured */
     double watts_busy, watts_idle; /* gross; NAN: unknown */
+    double tariff_cents_per_kwh;   /* of its electricity, for its windows of cents; NAN: unknown */
     double input_cents, cached_cents, output_cents, fee_cents; /* cloud: a token, a request; NAN */
     /* States. */
     enum ew_health health;
-    struct ew_breaker breaker;
-    uint64_t rests_until_ns;                     /* it said Retry-After; 0: it didn't */
-    double temperature_c, battery;               /* battery 0..1; NAN: unknown, or none */
     bool on_mains;                               /* meaningful where battery is known */
+    double temperature_c, battery;               /* battery 0..1; NAN: unknown, or none */
+    uint64_t rests_until_ns;                     /* it said Retry-After; 0: it didn't */
     uint32_t reported_running, reported_waiting; /* beyond ours, as it reports; 0 otherwise */
+    struct ew_breaker breaker;
     /* Learned, and under way. */
     struct ew_speed speed;
-    struct ew_limits limits;  /* of this place: requests, tokens, joules, cents */
     uint32_t running;         /* ours */
     double prompt_tokens_due; /* of ours: not computed yet, as far as we know */
     double output_tokens_due; /* of ours: expected and not seen yet */
+    uint64_t turn;            /* round-robin: when it is its turn again */
+    struct ew_limits limits;  /* of this place: requests, tokens, joules, cents */
 };
 
 void ew_place_init(struct ew_place *place, enum ew_place_kind kind);
@@ -63,6 +66,8 @@ void ew_place_init(struct ew_place *place, enum ew_place_kind kind);
 struct ew_visit {
     struct ew_reservation reservation;
     double prompt_tokens, output_tokens; /* as predicted, still due at the place */
+    double computed_tokens;              /* of its prompt, as predicted */
+    double ahead_tokens;                 /* of others' prompts, still due when it began */
     uint64_t begun_ns, first_ns;
     uint32_t together; /* streams there, with this one, at its beginning */
     bool open;
@@ -79,19 +84,36 @@ struct ew_forecast {
  * and cents count as 0 in windows, for nothing better is known. */
 struct ew_amounts ew_place_amounts(const struct ew_place *place,
                                    const struct ew_forecast *forecast);
-/* Predicted by speed, watts and prices; NAN: unknown. */
+
+/* Predicted by speed, watts and prices, with what is under way there; unknown: NAN. Requests that
+ * it reports beyond ours are taken to be like this one, those that run to be half done. */
+struct ew_prediction {
+    double ttft_s, total_s;
+    double work_s;      /* until it would have done all it has, and this */
+    double joules;      /* gross, of its share of the place's time */
+    double joules_more; /* than the place would draw idle (all, where idle watts are unknown) */
+    double cents;       /* cloud: by its prices; device: joules by the tariff */
+};
+void ew_place_predict(const struct ew_place *place, const struct ew_forecast *forecast,
+                      double tariff_cents_per_kwh, struct ew_prediction *out);
 double ew_place_ttft_s(const struct ew_place *place, const struct ew_forecast *forecast);
 double ew_place_total_s(const struct ew_place *place, const struct ew_forecast *forecast);
 double ew_place_joules(const struct ew_place *place, const struct ew_forecast *forecast);
 double ew_place_cents(const struct ew_place *place, const struct ew_forecast *forecast,
                       double tariff_cents_per_kwh);
+/* Whether its answers have told its speed yet. */
+bool ew_place_speed_known(const struct ew_place *place);
+/* How long until one of its running requests has ended, as predicted: 0 where that isn't known. */
+uint64_t ew_place_frees_ns(const struct ew_place *place);
 
 /* False: a limit is reached after all (decide looked at it before): nothing was begun. */
 bool ew_place_begin(struct ew_place *place, const struct ew_forecast *forecast, uint64_t now_ns,
                     struct ew_visit *visit);
+/* Its first token came; not called for an answer that comes whole at its end. */
 void ew_place_first(struct ew_place *place, struct ew_visit *visit, uint64_t now_ns);
+/* So many tokens more were seen, the first among them. */
 void ew_place_token(struct ew_place *place, struct ew_visit *visit, uint32_t tokens);
-/* What it took in the end: NAN or 0 where unknown. */
+/* What it took in the end. NAN: unknown; the windows then keep what was reserved. */
 struct ew_visit_actual {
     enum ew_outcome outcome;
     double prompt_tokens, cached_tokens, output_tokens, joules, cents;

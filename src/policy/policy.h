@@ -3,19 +3,22 @@
  * Pure: request, candidates and time in, decision out. Nothing is allocated, nothing is done: the
  * caller begins the visit (ew_place_begin) where it says GO. The order of thought:
  *
- * 1. Each candidate is able or refused, with one reason (the first that holds in the order of
- *    EW_REFUSALS): edge_only, tried, down, breaker, leaving, capability, context, quality, full,
- *    limit, budget, deadline, power.
+ * 1. Each candidate is able or refused, with one reason, the first that holds in this order:
+ *    edge_only, tried, down, breaker, leaving, capability, context, quality, full, limit or budget
+ *    (whichever of its windows takes longest), deadline, power.
  * 2. Able devices (the engine is one) come before clouds: edge first. A sticky place that is able
- *    is taken. Among several, `select` ranks; health weights and configured weights are part of
- *    every score; ties are broken by fewer running, then at random.
+ *    is taken. Among several, `select` ranks (rank.h).
  * 3. No able device: an able cloud (the cheapest predicted; ties by select) where the policy says
- *    on_full: cloud, or where waiting wouldn't help (context, capability, quality, down, deadline).
- *    With on_full queue, capacity alone is waited for; with reject, it is told with its wait.
- * 4. None at all: QUEUE where waiting can help and there is a queue, else REJECT, with the reason
- *    that most of the devices had and the shortest wait.
+ *    on_full: cloud, or where waiting wouldn't help: no device is refused for being full, or at a
+ *    limit, that will have room in time.
+ * 4. None either: QUEUE for that room where the policy has a queue with room; else a smaller model,
+ *    where one is a candidate and able; else QUEUE for a breaker's or a cloud's rest; else REJECT,
+ *    with the shortest wait that is known.
  *
- * Cost: 2 us for 16 candidates, 20 us for 1,000 (tests/unit/test_policy.c --bench). */
+ * The reason, where no device answers, is the one that most devices had (of as many, the one that
+ * came last in the order of 1: nearest to being able).
+ *
+ * Cost: 1 us for 16 candidates (tests/unit/test_policy.c --bench). */
 #ifndef EW_POLICY_H
 #define EW_POLICY_H
 
@@ -56,6 +59,7 @@ struct ew_policy_ask {
     double quality_min;          /* NAN: any */
     bool edge_only;
     bool queue_has_room; /* whether QUEUE is an answer at all */
+    double patience_s;   /* a wait known to be longer isn't queued for; 0: not known */
     int sticky;          /* index of a candidate; -1: none */
 };
 
@@ -63,8 +67,5 @@ struct ew_policy_ask {
 void ew_policy_decide(struct ew_policy *policy, const struct ew_policy_ask *ask,
                       const struct ew_candidate *candidates, size_t count, uint64_t now_ns,
                       struct ew_verdict *verdicts, struct ew_decision *out);
-
-/* R of the paper's U, by the default function 1 / (1 + TTFT_s); NAN stays NAN. */
-double ew_policy_responsiveness(double ttft_s);
 
 #endif
