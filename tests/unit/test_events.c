@@ -103,6 +103,8 @@ static void test_sse_is_read_as_the_standard_says_wherever_it_is_cut(void **stat
     static const struct row rows[] = {
         {"data: a\n\ndata: b\n\n", "|a;|b;", false},
         {"data: a\r\n\r\ndata: b\r\n\r\n", "|a;|b;", false},
+        {"data: a\r\ndata: b\r\n\r\n", "|a\nb;", false},
+        {"event: n\r\ndata: a\rdata: b\n\r\n", "n|a\nb;", false},
         {"data: a\r\rdata: b\r\r", "|a;|b;", false},
         {"data: a\r\n\ndata: b\n\r\n", "|a;|b;", false},
         {"data: a\n\r\rdata: b\r\r\n\n", "|a;|b;", false},
