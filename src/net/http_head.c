@@ -1,5 +1,5 @@
-/* http_head.c - what the head of a request means: how long its body is, what it is for, and whether
- * the connection goes on. Only headers that decide one of these are looked at here.
+/* http_head.c - what the head of a request or an answer means: how long its body is, what it is
+ * for, and whether the connection goes on. Only headers that decide one of these are looked at.
  *
  * A request that says its length twice, or in two ways, is refused even where both agree: two
  * readers that pick differently are how requests are smuggled past a proxy (RFC 9112, 11.2). */
@@ -8,17 +8,20 @@
 #include <string.h>
 #include <strings.h>
 
-enum { LENGTH_DIGITS_MAX = 18 }; /* below 2^63 */
+enum {
+    LENGTH_DIGITS_MAX = 18, /* below 2^63 */
+    OF_ANSWERS = 3,         /* of the known headers; the others mean something in requests only */
+};
 
 static void take_length(struct ew_http_parse *parse, const char *value)
 {
     size_t digits = strspn(value, "0123456789");
     if (parse->has_length)
-        ew_http_parse_fail(parse, 400, "the request has more than one Content-Length");
+        ew_http_parse_fail(parse, 400, "there is more than one Content-Length");
     else if (!digits || value[digits])
         ew_http_parse_fail(parse, 400, "Content-Length isn't a number");
     else if (digits > LENGTH_DIGITS_MAX)
-        ew_http_parse_fail(parse, 413, "the request's body is larger than this server takes");
+        ew_http_parse_fail(parse, 413, "the body is larger than this server takes");
     else
         for (size_t i = 0; i < digits; i++)
             parse->body_bytes = parse->body_bytes * 10 + (uint64_t)(value[i] - '0');
@@ -28,7 +31,7 @@ static void take_length(struct ew_http_parse *parse, const char *value)
 static void take_coding(struct ew_http_parse *parse, const char *value)
 {
     if (parse->has_coding)
-        ew_http_parse_fail(parse, 400, "the request has more than one Transfer-Encoding");
+        ew_http_parse_fail(parse, 400, "there is more than one Transfer-Encoding");
     else if (strcasecmp(value, "chunked") != 0)
         ew_http_parse_fail(parse, 501, "the only Transfer-Encoding known here is chunked");
     parse->has_coding = parse->chunked = true;
@@ -78,13 +81,12 @@ void ew_http_head_field(struct ew_http_parse *parse, const char *name, const cha
         const char *name;
         void (*take)(struct ew_http_parse *parse, const char *value);
     } known[] = {
-        {"Host", take_host},
-        {"Content-Length", take_length},
-        {"Transfer-Encoding", take_coding},
-        {"Connection", take_connection},
+        {"Content-Length", take_length}, {"Transfer-Encoding", take_coding},
+        {"Connection", take_connection}, {"Host", take_host},
         {"Expect", take_expect},
     };
-    for (size_t i = 0; i < EW_COUNT(known); i++)
+    const size_t count = parse->is_answer ? OF_ANSWERS : EW_COUNT(known);
+    for (size_t i = 0; i < count; i++)
         if (strcasecmp(name, known[i].name) == 0)
             known[i].take(parse, value);
 }
@@ -162,8 +164,32 @@ static void take_target(struct ew_http_parse *parse)
     decode_path(parse);
 }
 
+/* RFC 9112, 6.3. */
+static void end_answer(struct ew_http_parse *parse)
+{
+    bool bare = parse->head_only || parse->code < 200 || parse->code == 204 || parse->code == 304;
+    if (bare)
+        parse->chunked = parse->has_length = false;
+    if (bare)
+        parse->body_bytes = 0;
+    else if (parse->has_coding && (parse->has_length || parse->minor == 0))
+        ew_http_parse_fail(parse, 400,
+                           "it has Transfer-Encoding beside a Content-Length, or in HTTP/1.0");
+    else if (parse->has_length && parse->body_bytes > parse->body.max)
+        ew_http_parse_fail(parse, 413, "its body is larger than is taken here");
+    parse->until_close = !bare && !parse->has_length && !parse->chunked;
+    if (parse->until_close)
+        parse->body_bytes = UINT64_MAX;
+    parse->keep_alive =
+        !parse->says_close && !parse->until_close && (parse->minor > 0 || parse->says_keep);
+}
+
 void ew_http_head_end(struct ew_http_parse *parse)
 {
+    if (parse->is_answer) {
+        end_answer(parse);
+        return;
+    }
     if (parse->has_coding && (parse->has_length || parse->minor == 0)) {
         ew_http_parse_fail(parse, 400,
                            "the request has Transfer-Encoding beside a Content-Length, "

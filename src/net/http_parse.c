@@ -1,4 +1,5 @@
-/* http_parse.c - a state machine over the bytes of a request; http_parse.h says what for.
+/* http_parse.c - a state machine over the bytes of a request or an answer; http_parse.h says what
+ * for.
  *
  * Each state has a function that eats what it can of a piece and says how much that was. Spans of
  * plain bytes go in one copy into `text`, where delimiters become NULs, so that every part of the
@@ -16,7 +17,10 @@ enum state {
     IN_METHOD,
     IN_TARGET,
     IN_VERSION,
-    AT_REQUEST_LF,
+    IN_ANSWER_VERSION,
+    IN_CODE,
+    IN_REASON,
+    AT_FIRST_LF,
     AT_FIELD,
     IN_NAME,
     AT_VALUE,
@@ -77,7 +81,7 @@ static size_t span(const char *data, size_t bytes, bool (*is)(unsigned char))
 static void keep(struct ew_http_parse *parse, const char *data, size_t bytes)
 {
     if (!parse->in_trailer && ew_buf_add(&parse->text, data, bytes, NULL) != 0)
-        ew_http_parse_fail(parse, 503, "there is no memory for the request");
+        ew_http_parse_fail(parse, 503, "there is no memory for the head");
 }
 
 /* One byte that must be `wanted`; then `next`. */
@@ -157,7 +161,7 @@ static void end_version(struct ew_http_parse *parse)
     else if (v[5] != '1' || v[7] > '1')
         ew_http_parse_fail(parse, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
     parse->minor = v[7] - '0';
-    parse->state = AT_REQUEST_LF;
+    parse->state = AT_FIRST_LF;
 }
 
 static size_t in_version(struct ew_http_parse *parse, const char *data, size_t bytes)
@@ -172,10 +176,74 @@ static size_t in_version(struct ew_http_parse *parse, const char *data, size_t b
     return 1;
 }
 
-static size_t at_request_lf(struct ew_http_parse *parse, const char *data, size_t bytes)
+static size_t at_first_lf(struct ew_http_parse *parse, const char *data, size_t bytes)
 {
     (void)bytes;
     return expect(parse, *data, '\n', AT_FIELD);
+}
+
+/* ---- the status line ---- */
+
+/* After a 1xx another head comes, of which nothing of this one may be left. */
+static void begin_head_again(struct ew_http_parse *parse)
+{
+    ew_buf_clear(&parse->text);
+    parse->field_count = parse->digits = 0;
+    parse->body_bytes = 0;
+    parse->has_length = parse->chunked = parse->has_coding = false;
+    parse->says_close = parse->says_keep = false;
+    parse->state = IN_ANSWER_VERSION;
+}
+
+static void end_answer_version(struct ew_http_parse *parse)
+{
+    const char *v = parse->version;
+    if (parse->digits != VERSION_BYTES || memcmp(v, "HTTP/1.", 7) != 0 || v[7] < '0' || v[7] > '9')
+        ew_http_parse_fail(parse, 400, "it doesn't begin with HTTP/1.x and a space");
+    parse->minor = v[7] != '0'; /* RFC 9110, 6.2: a higher minor version is spoken as the highest */
+    parse->digits = parse->code = 0;
+    parse->state = IN_CODE;
+}
+
+static size_t in_answer_version(struct ew_http_parse *parse, const char *data, size_t bytes)
+{
+    (void)bytes;
+    parse->phase = EW_HTTP_HEAD;
+    if (*data == ' ')
+        end_answer_version(parse);
+    else if (parse->digits == VERSION_BYTES)
+        ew_http_parse_fail(parse, 400, "it doesn't begin with HTTP/1.x and a space");
+    else
+        parse->version[parse->digits++] = *data;
+    return 1;
+}
+
+/* The space before an empty reason is forgotten by some, and is no harm. */
+static size_t in_code(struct ew_http_parse *parse, const char *data, size_t bytes)
+{
+    (void)bytes;
+    if (*data >= '0' && *data <= '9' && parse->digits < 3) {
+        parse->code = parse->code * 10 + (*data - '0');
+        parse->digits++;
+    } else if (parse->digits == 3 && parse->code >= 100 && *data == ' ') {
+        parse->state = IN_REASON;
+    } else if (parse->digits == 3 && parse->code >= 100 && *data == '\r') {
+        parse->state = AT_FIRST_LF;
+    } else {
+        ew_http_parse_fail(parse, 400, "its status isn't a number of three digits");
+    }
+    return 1;
+}
+
+static size_t in_reason(struct ew_http_parse *parse, const char *data, size_t bytes)
+{
+    size_t n = span(data, bytes, is_value);
+    if (n == bytes)
+        return n;
+    if (data[n] != '\r')
+        ew_http_parse_fail(parse, 400, "its first line doesn't end with CR LF");
+    parse->state = AT_FIRST_LF;
+    return n + 1;
 }
 
 /* ---- headers and trailers ---- */
@@ -190,7 +258,7 @@ static size_t at_field(struct ew_http_parse *parse, const char *data, size_t byt
     if (*data == ' ' || *data == '\t')
         ew_http_parse_fail(parse, 400, "a header is folded over several lines");
     else if (!parse->in_trailer && parse->field_count == EW_HTTP_HEADERS_MAX)
-        ew_http_parse_fail(parse, 431, "the request has more than 100 headers");
+        ew_http_parse_fail(parse, 431, "there are more than 100 headers");
     else if (!parse->in_trailer)
         parse->fields[parse->field_count].name = (uint16_t)parse->text.bytes;
     parse->digits = 0; /* of the name, whether it is kept or not */
@@ -271,9 +339,14 @@ static size_t at_head_lf(struct ew_http_parse *parse, const char *data, size_t b
         parse->phase = EW_HTTP_DONE;
         return used;
     }
+    if (parse->is_answer && parse->code < 200 && parse->code != 101) {
+        begin_head_again(parse); /* the limit of a head is that of all of them */
+        return used;
+    }
     ew_http_head_end(parse);
     if (parse->phase == EW_HTTP_FAILED)
         return used;
+    parse->stop = parse->is_answer;
     parse->left = parse->body_bytes;
     parse->digits = 0;
     parse->phase = parse->chunked || parse->left ? EW_HTTP_BODY : EW_HTTP_DONE;
@@ -283,11 +356,23 @@ static size_t at_head_lf(struct ew_http_parse *parse, const char *data, size_t b
 
 /* ---- the body ---- */
 
+static uint64_t room(const struct ew_http_parse *parse)
+{
+    return parse->body.max - (parse->is_answer ? parse->taken : parse->body.bytes);
+}
+
 static size_t take_body(struct ew_http_parse *parse, const char *data, size_t bytes)
 {
     size_t n = bytes < parse->left ? bytes : (size_t)parse->left;
-    if (ew_buf_add(&parse->body, data, n, NULL) != 0)
+    if (parse->is_answer && n > room(parse)) {
+        ew_http_parse_fail(parse, 413, "its body is larger than is taken here");
+    } else if (parse->is_answer) {
+        parse->piece = (struct ew_str){data, n};
+        parse->taken += n;
+        parse->stop = true;
+    } else if (ew_buf_add(&parse->body, data, n, NULL) != 0) {
         ew_http_parse_fail(parse, 503, "there is no memory for the request's body");
+    }
     parse->left -= n;
     return n;
 }
@@ -348,7 +433,7 @@ static size_t at_chunk_lf(struct ew_http_parse *parse, const char *data, size_t 
     size_t used = expect(parse, *data, '\n', IN_CHUNK);
     if (parse->phase == EW_HTTP_FAILED)
         return used;
-    if (parse->left > parse->body.max - parse->body.bytes)
+    if (parse->left > room(parse))
         ew_http_parse_fail(parse, 413, "the request's body is larger than this server takes");
     if (parse->left == 0) {
         parse->in_trailer = true;
@@ -388,7 +473,10 @@ static step_fn *const steps[STATES] = {
     [IN_METHOD] = in_method,
     [IN_TARGET] = in_target,
     [IN_VERSION] = in_version,
-    [AT_REQUEST_LF] = at_request_lf,
+    [IN_ANSWER_VERSION] = in_answer_version,
+    [IN_CODE] = in_code,
+    [IN_REASON] = in_reason,
+    [AT_FIRST_LF] = at_first_lf,
     [AT_FIELD] = at_field,
     [IN_NAME] = in_name,
     [AT_VALUE] = at_value,
@@ -408,12 +496,14 @@ static step_fn *const steps[STATES] = {
  * it is met at the same byte however the pieces are cut. */
 static size_t step_in_head(struct ew_http_parse *parse, const char *data, size_t bytes)
 {
-    size_t room = EW_HTTP_HEADER_BYTES_MAX - parse->head_bytes;
-    if (room == 0) {
-        ew_http_parse_fail(parse, 431, "the request's headers are longer than 32768 bytes");
+    size_t left = parse->head_bytes_max - parse->head_bytes;
+    if (left == 0) {
+        ew_http_parse_fail(parse, 431,
+                           parse->is_answer ? "its headers are longer than is taken here"
+                                            : "the request's headers are longer than 32768 bytes");
         return 0;
     }
-    size_t used = steps[parse->state](parse, data, bytes < room ? bytes : room);
+    size_t used = steps[parse->state](parse, data, bytes < left ? bytes : left);
     parse->head_bytes += used;
     return used;
 }
@@ -421,7 +511,9 @@ static size_t step_in_head(struct ew_http_parse *parse, const char *data, size_t
 size_t ew_http_parse_feed(struct ew_http_parse *parse, const char *data, size_t bytes)
 {
     size_t used = 0;
-    while (used < bytes && parse->phase < EW_HTTP_DONE) {
+    parse->stop = false;
+    parse->piece = (struct ew_str){0};
+    while (used < bytes && parse->phase < EW_HTTP_DONE && !parse->stop) {
         if (parse->phase < EW_HTTP_BODY || parse->in_trailer)
             used += step_in_head(parse, data + used, bytes - used);
         else
@@ -432,7 +524,7 @@ size_t ew_http_parse_feed(struct ew_http_parse *parse, const char *data, size_t 
 
 void ew_http_parse_init(struct ew_http_parse *parse, size_t body_bytes_max)
 {
-    *parse = (struct ew_http_parse){.state = AT_START};
+    *parse = (struct ew_http_parse){.state = AT_START, .head_bytes_max = EW_HTTP_HEADER_BYTES_MAX};
     /* Each NUL stands where the wire has a delimiter; one more for an empty path made "/". */
     ew_buf_init(&parse->text, EW_HTTP_HEADER_BYTES_MAX + 2);
     ew_buf_init(&parse->body, body_bytes_max);
@@ -461,7 +553,32 @@ void ew_http_parse_reset(struct ew_http_parse *parse)
            sizeof *parse - offsetof(struct ew_http_parse, field_count));
     parse->text = text;
     parse->body = body;
+    parse->head_bytes_max = EW_HTTP_HEADER_BYTES_MAX;
     parse->state = AT_START;
+}
+
+void ew_http_parse_init_answer(struct ew_http_parse *parse, size_t head_bytes_max)
+{
+    *parse = (struct ew_http_parse){.head_bytes_max = head_bytes_max};
+    ew_buf_init(&parse->text, head_bytes_max + 2);
+}
+
+void ew_http_parse_begin_answer(struct ew_http_parse *parse, size_t body_bytes_max,
+                                enum ew_http_asked asked)
+{
+    size_t head_bytes_max = parse->head_bytes_max;
+    ew_http_parse_reset(parse);
+    parse->head_bytes_max = head_bytes_max;
+    parse->body.max = body_bytes_max;
+    parse->head_only = asked == EW_HTTP_ASKED_HEAD;
+    parse->is_answer = true;
+    parse->state = IN_ANSWER_VERSION;
+}
+
+void ew_http_parse_closed(struct ew_http_parse *parse)
+{
+    if (parse->phase == EW_HTTP_BODY && parse->until_close)
+        parse->phase = EW_HTTP_DONE;
 }
 
 const char *ew_http_parse_header(const struct ew_http_parse *parse, const char *name)

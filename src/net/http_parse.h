@@ -1,8 +1,14 @@
-/* http_parse.h - the bytes of one HTTP/1.x request, as they come, into its parts.
+/* http_parse.h - the bytes of one HTTP/1.x request or answer, as they come, into its parts.
  *
  *     ew_http_parse_init(&parse, body_bytes_max);
  *     used = ew_http_parse_feed(&parse, data, bytes);     until phase is DONE or FAILED
  *     ew_http_parse_reset(&parse);                        what feed left over begins the next one
+ *
+ * A request is kept, body and all, until it is whole. Of an answer the head alone is kept: feed
+ * returns at the head's end and at each piece of the body, which lies in what was fed.
+ *
+ *     ew_http_parse_init_answer(&parse, head_bytes_max);
+ *     ew_http_parse_begin_answer(&parse, body_bytes_max, EW_HTTP_ASKED_ALL);    for each of them
  *
  * Strict (RFC 9110, 9112), since whatever a proxy in front reads differently is a smuggled request:
  * what the grammar doesn't allow is refused, with the status to answer, and the connection can't be
@@ -46,8 +52,16 @@ struct ew_http_parse {
     bool head_only, keep_alive, expects_continue;
     struct ew_buf body;
 
+    /* Of an answer. */
+    int code;            /* 200; 1xx are passed over, but for 101, which ends with its head */
+    struct ew_str piece; /* of the body, by this feed; .bytes 0: none */
+    bool until_close;    /* the body ends with the connection: ew_http_parse_closed */
+
     /* The parser's own. */
     int state;
+    bool is_answer, stop;
+    size_t head_bytes_max;
+    uint64_t taken;                     /* of an answer's body */
     size_t head_bytes, extension_bytes; /* of the wire, so far */
     uint64_t left;                      /* of a body or chunk */
     uint64_t body_bytes;                /* Content-Length */
@@ -63,6 +77,13 @@ void ew_http_parse_fini(struct ew_http_parse *parse);
 void ew_http_parse_reset(struct ew_http_parse *parse);
 /* Takes up to `bytes`, never beyond the end of the request; says how many. */
 size_t ew_http_parse_feed(struct ew_http_parse *parse, const char *data, size_t bytes);
+
+enum ew_http_asked { EW_HTTP_ASKED_ALL, EW_HTTP_ASKED_HEAD };
+void ew_http_parse_init_answer(struct ew_http_parse *parse, size_t head_bytes_max);
+void ew_http_parse_begin_answer(struct ew_http_parse *parse, size_t body_bytes_max,
+                                enum ew_http_asked asked);
+/* The connection is closed: DONE where that is how the body ends, else as it was. */
+void ew_http_parse_closed(struct ew_http_parse *parse);
 
 /* From the end of the head on. */
 const char *ew_http_parse_header(const struct ew_http_parse *parse, const char *name);

@@ -12,9 +12,9 @@
  *
  * `head`, `data` and `end` are never called from inside a call of the caller's; inside them the
  * call may be cancelled. After `end` the call is dead; it isn't to be cancelled then. Nothing is
- * tried twice here, but for one case: a kept connection that the server closed before it sent
- * anything is replaced by a new one, for then the request wasn't read. Everything has a limit:
- * those below, and those of the ask. */
+ * tried twice here, but for one case: a kept connection that the server closed within a second,
+ * before it sent anything, is replaced by a new one: the request crossed the server's goodbye and
+ * wasn't read. Everything has a limit: those below, and those of the ask. */
 #ifndef EW_UPSTREAM_H
 #define EW_UPSTREAM_H
 
@@ -76,11 +76,13 @@ struct ew_upstream_ask {
     const char *origin; /* NULL; or the name of a device that dialled in: ew_upstreams_adopt */
     const char *method; /* "GET", "POST" */
     struct ew_str body; /* borrowed until the call has ended; .data NULL: none */
-    const struct ew_http_header *headers; /* copied; Host, Content-Length are made */
+    /* Copied; Host, Content-Length are made, and refused here like Connection and Expect. */
+    const struct ew_http_header *headers;
     size_t header_count;
+    /* All three above 0. */
     double connect_timeout_s; /* name, connection, TLS */
     double head_timeout_s;    /* from the request being out to the answer's head */
-    double stall_timeout_s;   /* between two pieces of the body */
+    double stall_timeout_s;   /* between two pieces of the body, or of the request going out */
     size_t body_bytes_max;    /* of the answer; 0: no limit */
     const char *ca_file; /* PEM, for https with an authority of one's own; NULL: the system's */
     void *user;
@@ -92,7 +94,8 @@ struct ew_upstream_ask {
 int ew_upstreams_open(struct ew_upstreams **gives, struct ew_loop *loop, struct ew_err *err);
 void ew_upstreams_close(struct ew_upstreams **upstreams); /* no call is left */
 
-/* EW_EINVAL: the URL is none of http or https. What fails later is told by `end`. */
+/* EW_EINVAL: the URL is none of http or https, or has a password in it; a header or a timeout isn't
+ * one. What fails later is told by `end`. */
 int ew_upstream_begin(struct ew_upstreams *upstreams, const struct ew_upstream_ask *ask,
                       struct ew_upstream_call **gives, struct ew_err *err);
 /* The connection is closed within this turn of the loop: the server sees it. NULL is fine. */
