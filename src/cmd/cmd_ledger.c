@@ -23,7 +23,8 @@ struct wish {
     int64_t delete_ms;
 };
 
-static const char *const groups[] = {"all", "client", "model", "device", "day", "status", NULL};
+static const char *const groups[] = {"all",    "client", "model",  "device", "place",
+                                     "reason", "day",    "status", NULL};
 
 static int read_times(struct wish *wish, struct ew_err *err)
 {
@@ -50,8 +51,9 @@ static int check(struct wish *wish, struct ew_err *err)
         return ew_fail(err, EW_EINVAL, "one of --json and --csv");
     if (wish->csv && (wish->sum || wish->columns))
         return ew_fail(err, EW_EINVAL, "--csv is for rows; --json has sums and columns");
-    if (wish->delete_before && (wish->since || wish->until || wish->status || wish->sum ||
-                                wish->filter.client || wish->filter.model || wish->filter.device))
+    if (wish->delete_before &&
+        (wish->since || wish->until || wish->status || wish->sum || wish->filter.client ||
+         wish->filter.model || wish->filter.device || wish->filter.reason))
         return ew_fail(err, EW_EINVAL, "--delete-before knows no filter: all rows before go");
     if (table && !wish->sum && (wish->limit == 0 || wish->limit > EW_LEDGER_TABLE_ROWS_MAX))
         return ew_fail(err, EW_EINVAL, "for more than %d rows take --csv or --json",
@@ -148,10 +150,13 @@ int ew_cmd_ledger(int argc, char **argv)
         {"client", 'c', "NAME", "of that client", .text = &wish.filter.client},
         {"model", 'm', "NAME", "that model was asked for", .text = &wish.filter.model},
         {"device", 'd', "NAME", "that device answered", .text = &wish.filter.device},
+        {"reason", 'r', "WORD", "answered (or not) for that reason", .text = &wish.filter.reason},
         {"status", 0, "CODE", "a status like 200 or 499, or all of 4xx", .text = &wish.status},
         {"limit", 'n', "N", "the latest N (20; with --csv and --json all)", .integer = &wish.limit,
          .max = INT_MAX},
-        {"sum", 0, "BY", "sums instead of rows, by all, client, model, device, day or status",
+        {"sum", 0, "BY",
+         "sums instead of rows, by all, client, model, device, place\n"
+         "(engine, device or cloud), reason, day or status",
          .text = &wish.sum, .choices = groups},
         {"csv", 0, NULL, "rows as CSV with all columns", .flag = &wish.csv},
         {"json", 0, NULL, "print the result as JSON", .flag = &wish.json},

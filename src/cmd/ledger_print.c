@@ -186,6 +186,8 @@ static int sum_object(struct sheet *sheet, const struct ew_query_sum *sum, struc
     ew_jsonw_put_int(&json, "energy_unknown", sum->energy_unknown);
     ew_jsonw_put_digits(&json, "cost_cents", sum->cost_cents, 9);
     ew_jsonw_put_int(&json, "cost_unknown", sum->cost_unknown);
+    ew_jsonw_put_digits(&json, "edge_cents", sum->edge_cents, 9);
+    ew_jsonw_put_digits(&json, "cloud_cents", sum->cloud_cents, 9);
     quantiles(&json, "ttft_ms", sum->ttft_ms);
     quantiles(&json, "total_ms", sum->total_ms);
     ew_jsonw_end(&json);

@@ -39,7 +39,13 @@
     REAL(energy_j, "joules, gross")                                                                \
     TEXT(energy_kind, 12, "measured, modelled or unknown")                                         \
     REAL(cost_cents, "electricity, or the cloud's price")                                          \
-    TEXT(prompt, 4096, "the prompt's text, cut; only where the configuration asks for it")
+    TEXT(prompt, 4096, "the prompt's text, cut; only where the configuration asks for it")         \
+    TEXT(place, 8, "engine (the one built in), device or cloud: what answered")                    \
+    INT(attempts, "places that were asked, one after the other")                                   \
+    TEXT(tokens_kind, 12, "counted (here), reported (by what answered) or estimated")              \
+    REAL(edge_cents, "what the cheapest device was predicted to cost")                             \
+    REAL(cloud_cents, "what the cheapest cloud was predicted to cost")                             \
+    TEXT(decision, 4096, "who could have answered and why who did, as JSON")
 
 struct ew_record {
 #define TEXT(name, size, meaning) char name[size];
@@ -100,13 +106,13 @@ void ew_record_json(struct ew_jsonw *json, const struct ew_record *record);
 int ew_record_csv_header(struct ew_buf *out, struct ew_err *err);
 int ew_record_csv(struct ew_buf *out, const struct ew_record *record, struct ew_err *err);
 
-/* Everything unknown. */
+/* Everything unknown. Of texts only the first byte is set: they are 10 KB together, and most stay
+ * empty. */
 static inline void ew_record_init(struct ew_record *record)
 {
-    *record = (struct ew_record){0};
-#define TEXT(name, size, meaning)
-#define INT(name, meaning)  record->name = EW_RECORD_UNKNOWN;
-#define REAL(name, meaning) record->name = NAN;
+#define TEXT(name, size, meaning) record->name[0] = '\0';
+#define INT(name, meaning)        record->name = EW_RECORD_UNKNOWN;
+#define REAL(name, meaning)       record->name = NAN;
     EW_RECORD_FIELDS(TEXT, INT, REAL)
 #undef TEXT
 #undef INT

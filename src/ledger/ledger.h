@@ -13,7 +13,7 @@
 
 enum {
     EW_LEDGER_COMMIT_MS = 50,         /* a kill loses no row put longer ago than twice this */
-    EW_LEDGER_SPOOL_ROWS = 100000,    /* in memory, packed: some 300 bytes each, and the prompts */
+    EW_LEDGER_SPOOL_ROWS = 100000,    /* in memory, packed: some 300 bytes, decision and prompt */
     EW_LEDGER_SPOOL_BYTES = 32 << 20, /* whichever is reached first */
     EW_LEDGER_PATIENCE_MS = 2000,     /* a token hears by then, written or not */
 };

@@ -171,6 +171,10 @@ static void where_sql(struct ew_buf *sql, const struct ew_query_filter *filter, 
         ew_buf_text(sql, " AND model = :model", NULL);
     if (filter->device)
         ew_buf_text(sql, " AND device = :device", NULL);
+    if (filter->reason)
+        ew_buf_text(sql, " AND reason = :reason", NULL);
+    if (filter->request_id)
+        ew_buf_text(sql, " AND request_id = :request_id", NULL);
     if (filter->status_min)
         ew_buf_text(sql, " AND status BETWEEN :low AND :high", NULL);
 }
@@ -200,6 +204,8 @@ static int prepare(struct ew_query *query, const struct ew_buf *sql,
     bind_text(*out, ":client", filter->client);
     bind_text(*out, ":model", filter->model);
     bind_text(*out, ":device", filter->device);
+    bind_text(*out, ":reason", filter->reason);
+    bind_text(*out, ":request_id", filter->request_id);
     bind_int(*out, ":low", filter->status_min);
     bind_int(*out, ":high", filter->status_max);
     bind_int(*out, ":limit", filter->limit);
@@ -284,6 +290,8 @@ static const char *const group_sql[] = {
     [EW_QUERY_CLIENT] = "client",
     [EW_QUERY_MODEL] = "model",
     [EW_QUERY_DEVICE] = "device",
+    [EW_QUERY_PLACE] = "place",
+    [EW_QUERY_REASON] = "reason",
     [EW_QUERY_DAY] = "date(arrived_ms / 1000, 'unixepoch', 'localtime')",
     [EW_QUERY_STATUS] = "status",
 };
@@ -297,7 +305,7 @@ static int prepare_sums(struct ew_query *query, const struct ew_query_filter *fi
                   "%sSELECT %s, count(*), count(CASE WHEN status >= 400 THEN 1 END), "
                   "sum(prompt_tokens), sum(cached_tokens), sum(output_tokens), sum(energy_j), "
                   "sum(cost_cents), count(*) - count(energy_j), count(*) - count(cost_cents), "
-                  "count(ttft_ms), count(total_ms) FROM r",
+                  "count(ttft_ms), count(total_ms), sum(edge_cents), sum(cloud_cents) FROM r",
                   query->view, group_sql[group]);
     where_sql(&sql, filter, "1");
     ew_buf_text(&sql, " GROUP BY 1 ORDER BY 1", NULL);
@@ -371,6 +379,8 @@ static int read_sum(struct ew_query *query, sqlite3_stmt *sums, sqlite3_stmt *tt
         .cost_cents = real_at(sums, 7),
         .energy_unknown = sqlite3_column_int64(sums, 8),
         .cost_unknown = sqlite3_column_int64(sums, 9),
+        .edge_cents = real_at(sums, COUNTS_AT + 2),
+        .cloud_cents = real_at(sums, COUNTS_AT + 3),
     };
     text_at(sums, 0, sum->group, sizeof sum->group);
     int rc = read_quantiles(query, ttft, sqlite3_column_int64(sums, COUNTS_AT), &sum->ttft_ms, err);

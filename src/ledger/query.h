@@ -12,7 +12,7 @@ struct ew_query; /* one thread's */
 /* What isn't set doesn't limit; ew_query_filter_init sets nothing. Texts are borrowed. */
 struct ew_query_filter {
     int64_t since_ms, until_ms; /* arrived in [since, until); EW_RECORD_UNKNOWN: not set */
-    const char *client, *model, *device;
+    const char *client, *model, *device, *reason, *request_id;
     int status_min, status_max; /* 0: not set */
     int64_t limit;              /* the latest so many; 0: all */
 };
@@ -22,6 +22,8 @@ enum ew_query_group {
     EW_QUERY_CLIENT,
     EW_QUERY_MODEL,
     EW_QUERY_DEVICE,
+    EW_QUERY_PLACE, /* engine, device, cloud */
+    EW_QUERY_REASON,
     EW_QUERY_DAY, /* local days */
     EW_QUERY_STATUS,
 };
@@ -36,6 +38,7 @@ struct ew_query_sum {
     int64_t requests, errors /* status 400 and above */;
     int64_t prompt_tokens, cached_tokens, output_tokens;
     double energy_j, cost_cents;
+    double edge_cents, cloud_cents;       /* predicted, of the cheapest of each kind */
     int64_t energy_unknown, cost_unknown; /* rows that have none */
     struct ew_query_quantiles ttft_ms, total_ms;
 };

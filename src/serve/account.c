@@ -43,6 +43,8 @@ static void set_tokens(struct ew_record *r, const struct ew_exchange *x)
         prompt += x->job.prompts[i].count;
     if (prompt)
         r->prompt_tokens = (int64_t)prompt;
+    if (prompt || x->begun_ns)
+        SET(r, tokens_kind, text_of("counted"));
     if (x->begun_ns) {
         r->cached_tokens = u->cached_tokens;
         r->output_tokens = u->output_tokens;
@@ -88,8 +90,11 @@ static void fill(struct ew_record *r, const struct ew_exchange *x)
     r->status = status_of(x);
     SET(r, finish, text_of(finish_of(x)));
     SET(r, error, text_of(x->fault.message));
-    if (x->begun_ns)
+    if (x->begun_ns) {
         SET(r, device, text_of(x->device));
+        SET(r, place, text_of("engine"));
+    }
+    r->attempts = x->begun_ns != 0;
     SET(r, reason, text_of(x->begun_ns ? "local" : x->fault.code ? x->fault.code : ""));
     if (x->job.request.model) {
         SET(r, model, text_of(x->job.request.model));
@@ -147,6 +152,7 @@ void ew_account_refused(struct ew_server *server, const struct ew_http_request *
     SET(&r, finish, text_of("error"));
     SET(&r, error, text_of(fault->message));
     SET(&r, energy_kind, text_of("unknown"));
+    r.attempts = 0;
     r.status = fault->status;
     (void)ew_ledger_put(server->ledger, &r, NULL);
 }

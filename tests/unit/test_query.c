@@ -26,6 +26,9 @@ static struct ew_record row_of(int i)
     snprintf(record.client, sizeof record.client, "%s", i % 3 ? "phone" : "kiosk");
     if (i % 2)
         snprintf(record.model, sizeof record.model, "smollm2-135m");
+    snprintf(record.place, sizeof record.place, "%s", i % 4 ? "device" : "cloud");
+    snprintf(record.reason, sizeof record.reason, "%s", i % 4 ? "selected" : "capacity");
+    record.edge_cents = .25;
     record.arrived_ms = START_MS + (int64_t)i * MINUTE_MS * 30;
     record.status = i % 10 ? 200 : 499;
     record.prompt_tokens = i;
@@ -158,6 +161,26 @@ static void test_filters_let_through_what_they_name(void **state)
     }
 }
 
+static void test_one_request_and_one_reason_are_found(void **state)
+{
+    (void)state;
+    struct ew_query_filter filter;
+    ew_query_filter_init(&filter);
+    filter.request_id = "req-42";
+    filter.limit = 1;
+    struct seen seen = look(&filter);
+    assert_int_equal(seen.rows, 1);
+    assert_int_equal(seen.last.arrived_ms, row_of(42).arrived_ms);
+    assert_true(seen.last.edge_cents == .25 && isnan(seen.last.cloud_cents));
+    filter.request_id = "req-4";
+    filter.reason = "selected"; /* it was the other */
+    assert_int_equal(look(&filter).rows, 0);
+    filter.request_id = NULL;
+    filter.limit = 0;
+    filter.reason = "capacity";
+    assert_int_equal(look(&filter).rows, 25);
+}
+
 static void test_a_limit_keeps_the_latest(void **state)
 {
     (void)state;
@@ -252,6 +275,12 @@ static void test_groups_have_their_own_sums(void **state)
     assert_true(isnan(statuses.sum[1].ttft_ms.p50) && isnan(statuses.sum[1].energy_j));
     struct sums devices = add_up(&filter, EW_QUERY_DEVICE);
     assert_int_equal(devices.count, 1);
+    struct sums places = add_up(&filter, EW_QUERY_PLACE);
+    assert_int_equal(places.count, 2);
+    assert_string_equal(places.sum[0].group, "cloud");
+    assert_int_equal(places.sum[0].requests, 25);
+    assert_true(places.sum[0].edge_cents == 6.25 && isnan(places.sum[0].cloud_cents));
+    assert_string_equal(add_up(&filter, EW_QUERY_REASON).sum[1].group, "selected");
     filter.client = "nobody";
     assert_int_equal(add_up(&filter, EW_QUERY_ALL).count, 0);
     assert_int_equal(add_up(&filter, EW_QUERY_DAY).count, 0);
@@ -346,6 +375,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ROOM(test_rows_come_back_as_they_were_put),
         ROOM(test_filters_let_through_what_they_name),
+        ROOM(test_one_request_and_one_reason_are_found),
         ROOM(test_a_limit_keeps_the_latest),
         ROOM(test_the_taker_may_stop),
         ROOM(test_sums_and_quantiles_are_those_made_by_hand),

@@ -22,7 +22,7 @@ static void test_the_table_agrees_with_the_struct(void **state)
     assert_true(ew_record_real(&record, (size_t)ew_record_find("energy_j")) == 1.5);
     assert_int_equal(ew_record_find("colour"), -1);
     assert_int_equal(ew_record_find("request_id"), 0);
-    assert_int_equal(ew_record_find("prompt"), EW_RECORD_FIELD_COUNT - 1);
+    assert_int_equal(ew_record_find("decision"), EW_RECORD_FIELD_COUNT - 1);
     for (size_t i = 0; i < EW_RECORD_FIELD_COUNT; i++) {
         assert_int_equal(ew_record_find(ew_record_fields[i].name), i);
         assert_true(strlen(ew_record_fields[i].meaning) > 5);
@@ -93,7 +93,7 @@ static void test_csv_is_rfc_4180_and_no_formula(void **state)
     ew_buf_init(&buf, 1 << 16);
     assert_int_equal(ew_record_csv_header(&buf, NULL), 0);
     assert_memory_equal(buf.data, "request_id,arrived_ms,client,", 29);
-    assert_string_equal(buf.data + buf.bytes - 8, "prompt\r\n");
+    assert_string_equal(buf.data + buf.bytes - 10, "decision\r\n");
     ew_buf_clear(&buf);
     snprintf(record.request_id, sizeof record.request_id, "r1");
     record.arrived_ms = -5; /* a number is no formula */
@@ -104,7 +104,7 @@ static void test_csv_is_rfc_4180_and_no_formula(void **state)
     record.energy_j = 0.25;
     assert_int_equal(ew_record_csv(&buf, &record, NULL), 0);
     assert_string_equal(buf.data, "r1,-5,\"a,b\",\"say \"\"hi\"\"\",'=1+1,\"'@x,\"\"y\"\"\","
-                                  ",,,,,,,,,,,,,,,,0.25,,,\r\n");
+                                  ",,,,,,,,,,,,,,,,0.25,,,,,,,,,\r\n");
     int commas = 0;
     ew_record_init(&record);
     ew_buf_clear(&buf);
