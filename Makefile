@@ -124,10 +124,15 @@ $(B)/tests/reference/%: $(B)/tests/reference/%.o $(B)/libedgewise.a
 build/tools/tidy: tools/tidy.c
 	@mkdir -p $(@D); echo "  CC    $<"; $(CC) -std=c17 -D_GNU_SOURCE -O1 -g $(WARN) -o $@ $<
 
+# What `make peers ONLY=front` asks, and asks with.
+PEERS_TOOLS := build/tools/peers_stub build/tools/peers_load
+$(PEERS_TOOLS): build/tools/%: tools/%.c
+	@mkdir -p $(@D); echo "  CC    $<"; $(CC) -std=c17 -D_GNU_SOURCE -O2 -g $(WARN) -o $@ $<
+
 # First the packages, then a make that sees them.
 check: deps
 	@$(MAKE) --no-print-directory check-now
-check-now: all $(TESTS) $(DRIVERS) $(KCHECK) $(EXAMPLE) build/tools/tidy
+check-now: all $(TESTS) $(DRIVERS) $(KCHECK) $(EXAMPLE) build/tools/tidy $(PEERS_TOOLS)
 	@tests/support/model.sh $(B)/edgewise >/dev/null || true
 	@MODE=$(MODE) CC="$(CC)" JOBS=$(JOBS) tests/run.sh $(B) $(TESTS) $(KCHECK)
 bless: all
@@ -174,7 +179,7 @@ SECONDS ?= 120
 soak: all
 	@models=$$(tests/support/model.sh $(B)/edgewise) && tests/fault/soak.py $(B)/edgewise \
 	    $$models/smollm2-135m.gguf $(if $(SHORT),--short $(SHORT),--seconds $(SECONDS))
-peers: all
+peers: all $(PEERS_TOOLS)
 	@tools/peers.sh $(B)/edgewise $(PEERS)
 
 install: all
@@ -208,7 +213,8 @@ help:
 	@echo "make compat     official clients against the server (openai, litellm, ollama …; from PyPI)"
 	@echo "make faults     rewrite docs/FAULTS.md from what faults do to the server now"
 	@echo "make soak       mixed load on the server for SECONDS=120, or SHORT=20000 short requests"
-	@echo "make peers      speed beside llama.cpp and llama-server (docs/PEERS.md; ONLY=engine, serve)"
+	@echo "make peers      speed beside llama.cpp, llama-server, nginx, LiteLLM (docs/PEERS.md;"
+	@echo "                ONLY=engine, serve or front)"
 	@echo "make install    PREFIX=$(PREFIX), DESTDIR=;  make uninstall, make clean"
 
 .PHONY: all check check-now check-arm bless badfiles fuzz kcheck kbench tidy fmt deps demo peers install uninstall clean help compat faults soak

@@ -11,15 +11,16 @@ over that mode within one round; shown are the median of the rounds' ratios and 
 docs/PEERS.md has the rules and the numbers of record; tools/peers.sh builds and fetches all this.
 Needs only Python's own library."""
 import argparse
-import datetime
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+
+from peers_common import (NOISY, doubts, machine, machine_line, note, noisy, now_text, spread, stats,
+                          table)
 
 PREFILL, DECODE, CTX, PROMPT_TOKENS = 512, 128, 4096, 20
 MODES = {"repacked": "1", "not repacked": "0"}
@@ -27,13 +28,8 @@ MODES = {"repacked": "1", "not repacked": "0"}
 TARGETS = {"prefill": (("smollm2-135m", 2.5), ("gemma3-270m", 1.5), ("qwen2.5-coder-0.5b", 1.5)),
            "decode": (("", 1.2),), "start": (("", 1.0),)}
 MEMORY_BOUND = 1.15 # times file + KV cache
-NOISY = 0.15        # (max - min) / median above this isn't a result to quote
 TEXT = ("The lighthouse keeper climbed the stairs every evening, lit the lamp, and wrote in a book "
         "which ships had passed and what the weather was like over the sea that day").split()
-
-
-def note(text):
-    print(f"peers: {text}", file=sys.stderr, flush=True)
 
 
 def spawn(command):
@@ -165,15 +161,6 @@ def measure(args, rows, measure_start):
 
 # ---- figures ----
 
-def stats(values):
-    return {"median": statistics.median(values), "min": min(values), "max": max(values),
-            "n": len(values)}
-
-
-def noisy(s):
-    return s["n"] > 1 and (s["max"] - s["min"]) / s["median"] > NOISY
-
-
 def target_of(test, name):
     return next(target for part, target in TARGETS[test] if part in name)
 
@@ -216,29 +203,6 @@ def memory_of(row):
 
 # ---- the page ----
 
-def machine():
-    name = platform.machine()
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        for line in file:
-            if line.startswith(("model name", "Model")):
-                name = line.split(":", 1)[1].strip()
-                break
-    return {"cpu": name, "cores": len(os.sched_getaffinity(0)), "kernel": platform.release(),
-            "load_1min": os.getloadavg()[0]}
-
-
-def table(heads, rows):
-    widths = [max(len(str(row[i])) for row in [heads, *rows]) for i in range(len(heads))]
-    for row in [heads, *rows]:
-        print("  ".join(str(cell).ljust(w) if i < 3 else str(cell).rjust(w)
-                        for i, (cell, w) in enumerate(zip(row, widths))).rstrip())
-
-
-def spread(s, digits, scale=1):
-    return (f"{s['median'] * scale:.{digits}f} "
-            f"({s['min'] * scale:.{digits}f}-{s['max'] * scale:.{digits}f})")
-
-
 def verdict(met, unsure=False):
     return ("yes" if met else "no") + (" ?" if unsure else "")
 
@@ -255,16 +219,14 @@ def show_speed(results):
                      f"{r['ratio']['median']:.2f} ({r['ratio']['min']:.2f}-{r['ratio']['max']:.2f})",
                      share, f"{r['target']:.1f}", verdict(r["met"], r["unsure"]),
                      "noisy" if r["noisy"] else ""))
-    table(("model", "threads", "test", "edgewise", "llama.cpp", "its mode", "ratio", "% of limit",
-           "target", "met", ""), rows)
+    print(table(("model", "threads", "test", "edgewise", "llama.cpp", "its mode", "ratio",
+                 "% of limit", "target", "met", ""), rows))
 
 
 def show(report):
-    m = report["machine"]
     print(f"\nedgewise beside llama.cpp, {report['date']}, n = {report['rounds']} rounds, "
           f"turn by turn\n"
-          f"{m['cpu']}, {m['cores']} cores, Linux {m['kernel']}; load before the first run "
-          f"{m['load_1min']:.2f}\n"
+          f"{machine_line(report['machine'])}\n"
           f"{report['edgewise_version']}, {report['isa']}; llama.cpp {report['llama_build']}; "
           f"int8 {report['int8_macs_per_s'] / 1e9:.0f} G MAC/s, read "
           f"{report['read_bandwidth_bytes_per_s'] / 1e9:.1f} GB/s at {report['threads'][-1]} "
@@ -275,23 +237,22 @@ def show(report):
           f"end after one token,\n{PROMPT_TOKENS} prompt tokens, file in the page cache. Median "
           "(min-max); ratio: of the same round; ?: the rounds\ndisagree about the target; noisy: "
           f"spread above {100 * NOISY:.0f} %, not a result to quote.\n")
-    table(("model", "threads", "peak memory", "edgewise MB", "llama.cpp MB, repacked / not",
-           "file + KV MB", f"bound {MEMORY_BOUND} x", "met"),
-          [(r["model"], r["threads"], f"{PREFILL} + {DECODE}", f"{r['edgewise_bytes'] / 1e6:.1f}",
-            " / ".join(f"{r['llama_bytes'][mode] / 1e6:.1f}" for mode in MODES),
-            f"{(r['file_bytes'] + (r['kv_bytes'] or 0)) / 1e6:.1f}" +
-            ("" if r["kv_bytes"] else " (KV unknown)"),
-            f"{r['bound_bytes'] / 1e6:.1f}", verdict(r["met"])) for r in report["memory"]])
+    print(table(
+        ("model", "threads", "peak memory", "edgewise MB", "llama.cpp MB, repacked / not",
+         "file + KV MB", f"bound {MEMORY_BOUND} x", "met"),
+        [(r["model"], r["threads"], f"{PREFILL} + {DECODE}", f"{r['edgewise_bytes'] / 1e6:.1f}",
+          " / ".join(f"{r['llama_bytes'][mode] / 1e6:.1f}" for mode in MODES),
+          f"{(r['file_bytes'] + (r['kv_bytes'] or 0)) / 1e6:.1f}" +
+          ("" if r["kv_bytes"] else " (KV unknown)"),
+          f"{r['bound_bytes'] / 1e6:.1f}", verdict(r["met"])) for r in report["memory"]]))
     checks = report["results"] + report["memory"]
     if not report["has_start"]:
         print("\nNOT MEASURED: time to the first token; there is no llama-completion.")
     print(f"\ntargets met: {sum(r['met'] for r in checks)} of {len(checks)}"
           + (f"; {sum(r['noisy'] for r in report['results'])} figures are noisy"
              if any(r["noisy"] for r in report["results"]) else ""))
-    if report["rounds"] < 3:
-        print("TOO FEW ROUNDS to tell a figure from noise: use more --minutes.")
-    if m["load_1min"] > 0.5:
-        print(f"NOT A QUIET MACHINE: load {m['load_1min']:.1f} before the first run.")
+    for doubt in doubts(report):
+        print(doubt)
 
 
 def read_args():
@@ -311,8 +272,7 @@ def read_args():
 
 def main():
     args = read_args()
-    report = {"date": datetime.datetime.now().astimezone().isoformat(timespec="minutes"),
-              "machine": machine(), "threads": args.threads}
+    report = {"date": now_text(), "machine": machine(), "threads": args.threads}
     measure_start = os.access(os.path.join(args.llama, "llama-completion"), os.X_OK)
     if not measure_start:
         note(f"no llama-completion in {args.llama}: time to the first token isn't measured")

@@ -1,14 +1,17 @@
 #!/bin/bash
-# peers.sh - fetches and builds llama.cpp, fetches the models, and measures both side by side.
+# peers.sh - fetches and builds what edgewise is measured against, and measures both side by side.
 #
 #     tools/peers.sh EDGEWISE [OPTIONS OF peers.py]
 #
 # llama.cpp is the one inside the source package of llama-cpp-python, built for this machine
-# (-march=native, OpenMP) in ${XDG_CACHE_HOME:-~/.cache}/edgewise/peers, once.
+# (-march=native, OpenMP) in ${XDG_CACHE_HOME:-~/.cache}/edgewise/peers, once. There lie nginx, too,
+# unpacked from Debian's package without being installed, and LiteLLM, in an environment of its own.
 #     EDGEWISE_PEERS_LLAMA=DIR   a folder of built programs (…/llama.cpp/build/bin) instead
 #     EDGEWISE_TEST_MODELS=DIR   a folder of the three models instead of what `edgewise pull` has
-#     ONLY=engine or ONLY=serve    one half: the programs (peers.py), or the servers (peers_serve.py)
+#     ONLY=engine, serve or front  one part: the programs beside llama.cpp (peers.py), the servers
+#                                  (peers_serve.py), the front beside nginx and LiteLLM (peers_front.py)
 #     SERVE='OPTIONS'              for peers_serve.py, such as '--rounds 5 --doc docs/PEERS.md'
+#     FRONT='OPTIONS'              for peers_front.py, likewise
 #     TOKENS=1     token ids, too: tools/compare_tokenizer.py
 #     QUALITY=1    perplexity and divergence, too (needs numpy, takes long): tools/quality.py
 set -eu
@@ -16,6 +19,7 @@ cd "$(dirname "$0")/.."
 edgewise=$(realpath "${1:-build/release/edgewise}")
 [ $# -gt 0 ] && shift
 VERSION=0.3.36 # of llama-cpp-python; other versions may name their options otherwise
+LITELLM=1.106.12
 TARGETS=(llama-bench llama-completion llama-tokenize llama-perplexity llama-server)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/edgewise
 peers=$cache/peers
@@ -68,6 +72,41 @@ build() {
     fi
 }
 
+find_nginx() { # into $nginx; an installed one would want to serve port 80
+    nginx=$(PATH=$PATH:/usr/sbin command -v nginx) && return
+    nginx=$peers/nginx/usr/sbin/nginx
+    [ -x "$nginx" ] && return
+    say "downloading nginx"
+    mkdir -p "$peers/nginx"
+    (cd "$peers/nginx" && apt-get -qq download nginx && dpkg -x nginx_*.deb .) >&2
+}
+
+find_litellm() { # into $litellm
+    local venv=$peers/litellm-$LITELLM
+    litellm=$venv/bin/litellm
+    [ -e "$venv/complete" ] && return
+    say "installing LiteLLM $LITELLM (a minute, 600 MB, once)"
+    python3 -c 'import ensurepip' 2>/dev/null || need ensurepip python3-venv
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install -q "litellm[proxy]==$LITELLM" >&2
+    touch "$venv/complete"
+}
+
+measure_front() {
+    need wrk wrk
+    find_nginx
+    find_litellm
+    local options
+    read -ra options <<<"${FRONT-}"
+    tools/peers_front.py "${options[@]}" --nginx "$nginx" --litellm "$litellm" \
+        "$edgewise" build/tools/peers_stub build/tools/peers_load
+}
+
+if [ "${ONLY-}" = front ]; then
+    measure_front
+    exit
+fi
+
 source=$peers/llama_cpp_python-$VERSION
 llama=$source/vendor/llama.cpp/build/bin
 if [ -n "${EDGEWISE_PEERS_LLAMA-}" ]; then
@@ -97,6 +136,7 @@ else
     read -ra options <<<"${SERVE-}"
     tools/peers_serve.py "${options[@]}" "$edgewise" "$llama" "${models[0]}" "${models[2]}"
 fi
+[ -n "${ONLY-}" ] || measure_front
 
 checkout=$(realpath "$llama/../..")
 if [ "${TOKENS-}" = 1 ]; then

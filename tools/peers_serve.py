@@ -14,10 +14,8 @@ The load generator shares the cores with the server: it is one process that look
 in what it receives, and its own share of CPU time is told. docs/PEERS.md has the rules.
 Needs only Python's own library."""
 import argparse
-import datetime
 import json
 import os
-import platform
 import random
 import re
 import selectors
@@ -28,6 +26,9 @@ import subprocess
 import sys
 import time
 
+from peers_common import (NOISY, doubts, free_port, machine, machine_line, note, noisy, now_text,
+                          spread, stats, table, write_doc)
+
 CTX, SLOTS = 4096, 16
 LONG_PROMPT_TOKENS, IDLE_CONNECTIONS, IDLE_S = 2000, 1000, 10
 # Tokens that would end an answer, by a part of the file's name.
@@ -36,15 +37,9 @@ ENDS = {"smollm2": (0, 2), "qwen2.5": (151643, 151645), "gemma3": (1, 106)}
 TARGETS = (("smollm2", 16, 3.0), ("smollm2", 1, 2.0), ("smollm2", 4, 2.0), ("qwen", 1, 1.5),
            ("qwen", 4, 1.5), ("qwen", 16, 1.5))
 STALL_TARGET, IDLE_MB_TARGET = 2.0, 20
-NOISY = 0.15
 CONTENT = re.compile(rb'"content": ?"(?!")')
 USAGE = re.compile(rb'"completion_tokens": ?(\d+)')
 PROMPT_USAGE = re.compile(rb'"prompt_tokens": ?(\d+)')
-BEGIN, END = "<!-- peers_serve: begin -->", "<!-- peers_serve: end -->"
-
-
-def note(text):
-    print(f"peers: {text}", file=sys.stderr, flush=True)
 
 
 # ---- servers ----
@@ -83,12 +78,6 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def start(args, name, model, threads):
@@ -319,19 +308,13 @@ def run_rounds(args, model, threads):
 
 # ---- figures ----
 
-def stats(values):
-    return {"median": statistics.median(values), "min": min(values), "max": max(values),
-            "n": len(values)}
-
-
 def compare(row, what, pick, lower):
     ours, theirs = ([pick(run) for run in row["runs"][name]]
                     for name in ("edgewise", "llama-server"))
     ratios = [b / a if lower else a / b for a, b in zip(ours, theirs)]
     made = {"model": row["model"], "threads": row["threads"], "test": what,
             "edgewise": stats(ours), "llama-server": stats(theirs), "ratio": stats(ratios)}
-    made["noisy"] = any((s["max"] - s["min"]) / s["median"] > NOISY
-                        for s in (made["edgewise"], made["llama-server"]))
+    made["noisy"] = noisy(made["edgewise"]) or noisy(made["llama-server"])
     return made
 
 
@@ -360,29 +343,6 @@ def summarise(args, row):
 
 # ---- the page ----
 
-def machine():
-    name = platform.machine()
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        for line in file:
-            if line.startswith(("model name", "Model")):
-                name = line.split(":", 1)[1].strip()
-                break
-    return {"cpu": name, "cores": len(os.sched_getaffinity(0)), "kernel": platform.release(),
-            "load_1min": os.getloadavg()[0]}
-
-
-def table(heads, rows):
-    cells = [[str(cell) for cell in row] for row in [heads, *rows]]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
-    return "\n".join("  ".join(cell.ljust(w) if i < 3 else cell.rjust(w)
-                               for i, (cell, w) in enumerate(zip(row, widths))).rstrip()
-                     for row in cells)
-
-
-def spread(s, digits=1):
-    return f"{s['median']:.{digits}f} ({s['min']:.{digits}f}-{s['max']:.{digits}f})"
-
-
 def target_words(r):
     if r["target"] is None:
         return "-", "-"
@@ -391,7 +351,6 @@ def target_words(r):
 
 
 def page(report):
-    m = report["machine"]
     shares = [load["generator_cpu"] for row in report["rows"] for runs in row["runs"].values()
               for run in runs for load in run["load"].values()]
     per_event = {name: statistics.median(load["tokens_per_event"] for row in report["rows"]
@@ -403,8 +362,7 @@ def page(report):
              "noisy" if r["noisy"] else "") for r in report["results"]]
     lines = [f"edgewise serve beside llama-server, {report['date']}, n = {report['rounds']} "
              "rounds, turn by turn",
-             f"{m['cpu']}, {m['cores']} cores, Linux {m['kernel']}; load before the first run "
-             f"{m['load_1min']:.2f}", "",
+             machine_line(report["machine"]), "",
              table(("model", "threads", "test", "edgewise", "llama-server", "ratio", "target",
                     "met", ""), rows), "",
              table(("model", "threads", "at rest", "edgewise", "llama-server", "target"),
@@ -418,11 +376,7 @@ def page(report):
     if report["short"]:
         lines.append(f"ANSWERS OF ANOTHER LENGTH: {len(report['short'])}, the first: "
                      + report["short"][0])
-    if report["rounds"] < 3:
-        lines.append("TOO FEW ROUNDS to tell a figure from noise.")
-    if m["load_1min"] > 0.5:
-        lines.append(f"NOT A QUIET MACHINE: load {m['load_1min']:.1f} before the first run.")
-    return "\n".join(lines)
+    return "\n".join(lines + doubts(report))
 
 
 def rest_lines(row):
@@ -432,16 +386,6 @@ def rest_lines(row):
     yield (row["model"], row["threads"], f"MB more for {IDLE_CONNECTIONS} idle connections",
            *(f"{r['connections_bytes'] / 1e6:.1f} ({r['connections_answered']} answered)"
              for r in (ours, theirs)), f"< {IDLE_MB_TARGET}")
-
-
-def write_doc(path, text):
-    with open(path, encoding="utf-8") as file:
-        whole = file.read()
-    if BEGIN not in whole or END not in whole:
-        sys.exit(f"peers: {path} has no place for this: {BEGIN} … {END}")
-    before, rest_of = whole.split(BEGIN, 1)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(f"{before}{BEGIN}\n```\n{text}\n```\n{END}{rest_of.split(END, 1)[1]}")
 
 
 def read_args():
@@ -466,7 +410,7 @@ def read_args():
 
 def main():
     args = read_args()
-    report = {"date": datetime.datetime.now().astimezone().isoformat(timespec="minutes"),
+    report = {"date": now_text(),
               "machine": machine(), "rounds": args.rounds, "rows": []}
     for path in args.models:
         with open(path, "rb") as file: # into the page cache
@@ -478,7 +422,7 @@ def main():
     text = page(report)
     print(text)
     if args.doc:
-        write_doc(args.doc, text)
+        write_doc(args.doc, "peers_serve", text)
     if args.json:
         with open(args.json, "w", encoding="utf-8") as file:
             json.dump(report, file, indent=1)
