@@ -8,14 +8,6 @@ void ew_breaker_init(struct ew_breaker *breaker)
     *breaker = (struct ew_breaker){.rest_ns = EW_BREAKER_REST_NS};
 }
 
-bool ew_breaker_admits(struct ew_breaker *breaker, uint64_t now_ns)
-{
-    if (breaker->state == EW_BREAKER_OPEN && now_ns >= breaker->until_ns)
-        breaker->state = EW_BREAKER_HALF_OPEN;
-    return breaker->state == EW_BREAKER_CLOSED ||
-           (breaker->state == EW_BREAKER_HALF_OPEN && !breaker->trial);
-}
-
 uint64_t ew_breaker_wait_ns(const struct ew_breaker *breaker, uint64_t now_ns)
 {
     bool rests = breaker->state == EW_BREAKER_OPEN && breaker->until_ns > now_ns;

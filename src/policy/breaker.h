@@ -26,7 +26,13 @@ struct ew_breaker {
 
 void ew_breaker_init(struct ew_breaker *breaker);
 /* May a request go there now? Changes nothing but open to half open when its time has come. */
-bool ew_breaker_admits(struct ew_breaker *breaker, uint64_t now_ns);
+static inline bool ew_breaker_admits(struct ew_breaker *breaker, uint64_t now_ns)
+{
+    if (breaker->state == EW_BREAKER_OPEN && now_ns >= breaker->until_ns)
+        breaker->state = EW_BREAKER_HALF_OPEN;
+    return breaker->state == EW_BREAKER_CLOSED ||
+           (breaker->state == EW_BREAKER_HALF_OPEN && !breaker->trial);
+}
 uint64_t ew_breaker_wait_ns(const struct ew_breaker *breaker, uint64_t now_ns);
 void ew_breaker_began(struct ew_breaker *breaker); /* a request goes there: maybe the trial */
 enum ew_outcome {

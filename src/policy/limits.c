@@ -36,15 +36,17 @@ bool ew_limits_add(struct ew_limits *limits, const struct ew_limit *limit,
 bool ew_limits_admit(struct ew_limits *limits, const struct ew_amounts *amounts, uint64_t now_ns,
                      struct ew_limits_refusal *refusal)
 {
-    *refusal = (struct ew_limits_refusal){0};
+    uint64_t longest_ns = 0;
     for (unsigned i = 0; i < limits->count; i++) {
         const struct ew_limit *limit = &limits->limits[i];
         uint64_t wait_ns = ew_window_wait_ns(&limits->windows[i], amounts->of[limit->kind], now_ns);
-        if (wait_ns > refusal->wait_ns)
+        if (wait_ns > longest_ns) {
+            longest_ns = wait_ns;
             *refusal = (struct ew_limits_refusal){
                 limit, ew_window_used(&limits->windows[i], now_ns), wait_ns};
+        }
     }
-    return !refusal->limit;
+    return longest_ns == 0;
 }
 
 bool ew_limits_reserve(struct ew_limits *limits, const struct ew_amounts *amounts, uint64_t now_ns,

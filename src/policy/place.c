@@ -14,23 +14,14 @@ enum { DECODE_TOKENS_MIN = 4 };
  * are computed many tokens at once, by whoever answers. */
 #define PREFILL_SHARE 0.1
 
-static const struct {
-    const char *name;
-    double weight;
-} healths[EW_HEALTH_COUNT] = {
-#define X(name, word, weight) {word, weight},
-    EW_HEALTHS(X)
-#undef X
-};
-
 const char *ew_health_name(enum ew_health health)
 {
-    return healths[health].name;
-}
-
-double ew_health_weight(enum ew_health health)
-{
-    return healths[health].weight;
+    static const char *const names[EW_HEALTH_COUNT] = {
+#define X(name, word, weight) word,
+        EW_HEALTHS(X)
+#undef X
+    };
+    return names[health];
 }
 
 void ew_place_init(struct ew_place *place, enum ew_place_kind kind)
@@ -105,12 +96,13 @@ void ew_place_predict(const struct ew_place *place, const struct ew_forecast *fo
     double decode_s = ew_speed_decode_s_per_token(&place->speed, together);
     double computed = at_least_0(f->prompt_tokens - f->cached_tokens);
     /* What the place's whole time is used for: of streams together each has its part. */
-    double share_s = computed * prefill_s + f->output_tokens * decode_s / together;
+    double part_s = decode_s / together;
+    double share_s = computed * prefill_s + f->output_tokens * part_s;
     double due = place->output_tokens_due + place->reported_running * f->output_tokens / 2;
     out->ttft_s = ew_speed_ttft_s(&place->speed, place->prompt_tokens_due + computed) +
                   place->reported_waiting * share_s;
     out->total_s = out->ttft_s + f->output_tokens * decode_s;
-    out->work_s = out->ttft_s + (due + f->output_tokens) * decode_s / together;
+    out->work_s = out->ttft_s + (due + f->output_tokens) * part_s;
     out->joules = place->watts_busy * share_s;
     out->joules_more =
         isnan(place->watts_idle) ? out->joules : (place->watts_busy - place->watts_idle) * share_s;
@@ -146,23 +138,28 @@ double ew_place_cents(const struct ew_place *place, const struct ew_forecast *fo
     return p.cents;
 }
 
-struct ew_amounts ew_place_amounts(const struct ew_place *place, const struct ew_forecast *forecast)
+static void add_power(const struct ew_place *place, const struct ew_forecast *forecast,
+                      struct ew_amounts *amounts)
 {
     const struct ew_forecast most = {.prompt_tokens = forecast->prompt_tokens,
                                      .output_tokens = forecast->output_tokens_max};
-    struct ew_amounts a = {
-        .of = {
-            [EW_LIMIT_REQUESTS] = 1, [EW_LIMIT_TOKENS] = most.prompt_tokens + most.output_tokens}};
-    bool power = false;
+    struct ew_prediction p;
+    ew_place_predict(place, &most, NAN, &p);
+    amounts->of[EW_LIMIT_JOULES] = isnan(p.joules) ? 0 : p.joules;
+    amounts->of[EW_LIMIT_CENTS] = isnan(p.cents) ? 0 : p.cents;
+}
+
+struct ew_amounts ew_place_amounts(const struct ew_place *place, const struct ew_forecast *forecast)
+{
+    struct ew_amounts amounts = {
+        .of = {[EW_LIMIT_REQUESTS] = 1,
+               [EW_LIMIT_TOKENS] = forecast->prompt_tokens + forecast->output_tokens_max}};
     for (unsigned i = 0; i < place->limits.count; i++)
-        power = power || place->limits.limits[i].kind >= EW_LIMIT_JOULES;
-    if (power) {
-        struct ew_prediction p;
-        ew_place_predict(place, &most, NAN, &p);
-        a.of[EW_LIMIT_JOULES] = isnan(p.joules) ? 0 : p.joules;
-        a.of[EW_LIMIT_CENTS] = isnan(p.cents) ? 0 : p.cents;
-    }
-    return a;
+        if (place->limits.limits[i].kind >= EW_LIMIT_JOULES) {
+            add_power(place, forecast, &amounts);
+            break;
+        }
+    return amounts;
 }
 
 bool ew_place_speed_known(const struct ew_place *place)

@@ -33,31 +33,36 @@ enum ew_health {
         EW_HEALTH_COUNT
 };
 const char *ew_health_name(enum ew_health health);
-double ew_health_weight(enum ew_health health);
+static inline double ew_health_weight(enum ew_health health)
+{
+    static const double weights[EW_HEALTH_COUNT] = {
+#define X(name, word, weight) weight,
+        EW_HEALTHS(X)
+#undef X
+    };
+    return weights[health];
+}
 
-/* What every decision looks at lies together, in front of the limits' windows. */
+/* What every decision looks at lies together: among a thousand places, memory is what it costs. */
 struct ew_place {
     enum ew_place_kind kind;
-    /* Facts. */
-    uint32_t concurrency;          /* requests at once; 0: no limit known */
-    double weight;                 /* 1 unless configured */
+    enum ew_health health;
+    uint32_t concurrency;                        /* requests at once; 0: no limit known */
+    uint32_t running;                            /* ours, under way */
+    uint32_t reported_running, reported_waiting; /* beyond ours, as it reports; 0 otherwise */
+    double weight;                               /* 1 unless configured */
+    uint64_t rests_until_ns;                     /* it said Retry-After; 0: it didn't */
+    struct ew_breaker breaker;
+    double temperature_c, battery; /* battery 0..1; NAN: unknown, or none */
+    bool on_mains;                 /* meaningful where battery is known */
+    double prompt_tokens_due;      /* of ours: not computed yet, as far as we know */
+    double output_tokens_due;      /* of ours: expected and not seen yet */
     double watts_busy, watts_idle; /* gross; NAN: unknown */
     double tariff_cents_per_kwh;   /* of its electricity, for its windows of cents; NAN: unknown */
+    struct ew_speed speed;         /* learned */
+    struct ew_limits limits;       /* of this place: requests, tokens, joules, cents */
+    uint64_t turn;                 /* round-robin: when it is its turn again */
     double input_cents, cached_cents, output_cents, fee_cents; /* cloud: a token, a request; NAN */
-    /* States. */
-    enum ew_health health;
-    bool on_mains;                               /* meaningful where battery is known */
-    double temperature_c, battery;               /* battery 0..1; NAN: unknown, or none */
-    uint64_t rests_until_ns;                     /* it said Retry-After; 0: it didn't */
-    uint32_t reported_running, reported_waiting; /* beyond ours, as it reports; 0 otherwise */
-    struct ew_breaker breaker;
-    /* Learned, and under way. */
-    struct ew_speed speed;
-    uint32_t running;         /* ours */
-    double prompt_tokens_due; /* of ours: not computed yet, as far as we know */
-    double output_tokens_due; /* of ours: expected and not seen yet */
-    uint64_t turn;            /* round-robin: when it is its turn again */
-    struct ew_limits limits;  /* of this place: requests, tokens, joules, cents */
 };
 
 void ew_place_init(struct ew_place *place, enum ew_place_kind kind);

@@ -18,7 +18,8 @@
  * The reason, where no device answers, is the one that most devices had (of as many, the one that
  * came last in the order of 1: nearest to being able).
  *
- * Cost: 1 us for 16 candidates (tests/unit/test_policy.c --bench). */
+ * Cost: 0.35 us for 16 candidates, 20 us for 1,000, each with its breaker, a window, known speeds
+ * (build/release/tests/unit/test_policy --bench, on a shared virtual Zen 4). */
 #ifndef EW_POLICY_H
 #define EW_POLICY_H
 

@@ -67,15 +67,10 @@ static void solve_decode(struct ew_speed_fit *fit)
     solve(fit, SHARE * y / (1 - SHARE + SHARE * x));
 }
 
-static double line(const struct ew_speed_fit *fit, double x)
-{
-    return fit->at_zero + fit->slope * x;
-}
-
 static void note(struct ew_speed_fit *fit, double x, double y)
 {
     if (fit->n >= OUTLIER_N)
-        y = fmin(y, OUTLIER * fmax(line(fit, x), fit->y / fit->n));
+        y = fmin(y, OUTLIER * fmax(ew_speed_line(fit, x), fit->y / fit->n));
     fit->n *= KEPT;
     fit->x *= KEPT;
     fit->y *= KEPT;
@@ -109,19 +104,4 @@ void ew_speed_note(struct ew_speed *speed, double prompt_tokens, double ttft_s,
         note(&speed->decode, fmax(together, 1), decode_s_per_token);
         solve_decode(&speed->decode);
     }
-}
-
-double ew_speed_ttft_s(const struct ew_speed *speed, double prompt_tokens)
-{
-    return line(&speed->first, prompt_tokens);
-}
-
-double ew_speed_prefill_s_per_token(const struct ew_speed *speed)
-{
-    return speed->first.slope;
-}
-
-double ew_speed_decode_s_per_token(const struct ew_speed *speed, double together)
-{
-    return line(&speed->decode, together > 1 ? together : 1);
 }

@@ -33,8 +33,22 @@ void ew_speed_seed(struct ew_speed *speed, double prefill_tokens_per_s, double d
 void ew_speed_note(struct ew_speed *speed, double prompt_tokens, double ttft_s,
                    double decode_s_per_token, double together);
 
-double ew_speed_ttft_s(const struct ew_speed *speed, double prompt_tokens); /* NAN: unknown */
-double ew_speed_prefill_s_per_token(const struct ew_speed *speed);
-double ew_speed_decode_s_per_token(const struct ew_speed *speed, double together);
+/* NAN: unknown. Inline, for decisions among a thousand places. */
+static inline double ew_speed_line(const struct ew_speed_fit *fit, double x)
+{
+    return fit->at_zero + fit->slope * x;
+}
+static inline double ew_speed_ttft_s(const struct ew_speed *speed, double prompt_tokens)
+{
+    return ew_speed_line(&speed->first, prompt_tokens);
+}
+static inline double ew_speed_prefill_s_per_token(const struct ew_speed *speed)
+{
+    return speed->first.slope;
+}
+static inline double ew_speed_decode_s_per_token(const struct ew_speed *speed, double together)
+{
+    return ew_speed_line(&speed->decode, together > 1 ? together : 1);
+}
 
 #endif

@@ -45,12 +45,9 @@ double ew_window_used(struct ew_window *window, uint64_t now_ns)
     return window->sum;
 }
 
-uint64_t ew_window_wait_ns(struct ew_window *window, double amount, uint64_t now_ns)
+uint64_t ew_window_wait_for_room_ns(struct ew_window *window, double amount, uint64_t now_ns)
 {
     struct ew_window *w = window;
-    w->now_ns = now_ns > w->now_ns ? now_ns : w->now_ns;
-    if (w->sum + amount <= w->max) /* even with what should have left: its entries aren't touched */
-        return 0;
     if (amount > w->max)
         return EW_WINDOW_NEVER;
     forget(w, now_ns);

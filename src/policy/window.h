@@ -26,11 +26,11 @@ struct ew_window_entry {
 
 struct ew_window {
     double max;
+    double sum;      /* of the entries */
+    uint64_t now_ns; /* the latest time seen */
     uint64_t per_ns;
     struct ew_window_entry *entries; /* borrowed; a ring */
     size_t capacity, first, count;
-    double sum;       /* of the entries */
-    uint64_t now_ns;  /* the latest time seen */
     uint64_t numbers; /* reservations so far */
     uint64_t gone;    /* number of the last one that has left */
 };
@@ -46,7 +46,14 @@ double ew_window_used(struct ew_window *window, uint64_t now_ns);
 
 /* Nanoseconds until `amount` will fit if nothing else comes: 0 now, EW_WINDOW_NEVER where it is
  * more than the window ever admits. */
-uint64_t ew_window_wait_ns(struct ew_window *window, double amount, uint64_t now_ns);
+uint64_t ew_window_wait_for_room_ns(struct ew_window *window, double amount, uint64_t now_ns);
+static inline uint64_t ew_window_wait_ns(struct ew_window *window, double amount, uint64_t now_ns)
+{
+    window->now_ns = now_ns > window->now_ns ? now_ns : window->now_ns;
+    if (window->sum + amount <= window->max) /* even with what should have left: nearly always */
+        return 0;
+    return ew_window_wait_for_room_ns(window, amount, now_ns);
+}
 
 /* Nanoseconds until all that is taken has left, if nothing else comes. */
 uint64_t ew_window_rest_ns(struct ew_window *window, uint64_t now_ns);
