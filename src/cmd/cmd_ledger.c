@@ -4,6 +4,7 @@
 #include "base/args.h"
 #include "base/file.h"
 #include "cmd/ledger_print.h"
+#include "cmd/ledger_why.h"
 #include "ledger/ledger.h"
 
 #include <inttypes.h>
@@ -17,7 +18,8 @@ enum { ROWS_SHOWN = 20 };
 struct wish {
     struct ew_query_filter filter;
     const char *since, *until, *status, *db, *sum, *delete_before;
-    int limit; /* -1: not given */
+    const char *why; /* a request's id; NULL: rows or sums */
+    int limit;       /* -1: not given */
     bool json, csv, columns, yes;
     char path[PATH_MAX];
     int64_t delete_ms;
@@ -41,12 +43,22 @@ static int read_times(struct wish *wish, struct ew_err *err)
     return rc;
 }
 
+static bool has_filter(const struct wish *wish)
+{
+    const struct ew_query_filter *f = &wish->filter;
+    return wish->since || wish->until || wish->status || f->client || f->model || f->device ||
+           f->reason;
+}
+
 static int check(struct wish *wish, struct ew_err *err)
 {
     int rc = read_times(wish, err);
     bool table = !wish->json && !wish->csv;
     if (rc)
         return rc;
+    if (wish->why && (has_filter(wish) || wish->csv || wish->sum || wish->columns ||
+                      wish->delete_before || wish->limit >= 0))
+        return ew_fail(err, EW_EINVAL, "why knows --json and --db alone");
     if (wish->json && wish->csv)
         return ew_fail(err, EW_EINVAL, "one of --json and --csv");
     if (wish->csv && (wish->sum || wish->columns))
@@ -75,27 +87,12 @@ static int find_path(struct wish *wish, struct ew_err *err)
     return rc;
 }
 
-static int keep_count(void *user, const struct ew_query_sum *sum, struct ew_err *err)
-{
-    (void)err;
-    *(int64_t *)user = sum->requests;
-    return 0;
-}
-
 /* Only what is a ledger gets here: the query was opened. */
 static int delete_rows(struct wish *wish, struct ew_query *query, struct ew_err *err)
 {
     uint64_t deleted = 0;
-    int64_t count = 0;
-    if (!wish->yes) {
-        wish->filter.until_ms = wish->delete_ms;
-        int rc = ew_query_sums(query, &wish->filter, EW_QUERY_ALL, keep_count, &count, err);
-        return rc ? rc
-                  : ew_fail(err, EW_EINVAL,
-                            "--delete-before would delete %" PRId64 " rows; with --yes it does",
-                            count);
-    }
-    int rc = ew_ledger_forget(wish->path, wish->delete_ms, &deleted, err);
+    int rc = wish->yes ? ew_ledger_forget(wish->path, wish->delete_ms, &deleted, err)
+                       : ew_ledger_refuse_to_delete(query, wish->delete_ms, err);
     if (rc == 0)
         printf("%" PRIu64 " rows deleted\n", deleted);
     return rc;
@@ -114,7 +111,9 @@ static int work(struct wish *wish, struct ew_err *err)
         rc = ew_query_open(&query, wish->path, err);
     while (wish->sum && strcmp(groups[group], wish->sum)) /* one of them: args checked */
         group++;
-    if (rc == 0 && wish->delete_before)
+    if (rc == 0 && wish->why)
+        rc = ew_ledger_why(query, wish->why, wish->json, err);
+    else if (rc == 0 && wish->delete_before)
         rc = delete_rows(wish, query, err);
     else if (rc == 0 && wish->sum)
         rc = ew_ledger_print_sums(query, &wish->filter, (enum ew_query_group)group,
@@ -128,6 +127,11 @@ static int work(struct wish *wish, struct ew_err *err)
 static int run(struct wish *wish, const struct ew_args *args)
 {
     struct ew_err err = {0};
+    if (args->word_count) {
+        if (args->word_count != 2 || strcmp(args->words[0], "why") != 0)
+            return ew_args_wrong(args, "what stands without -- is why and a request's id");
+        wish->why = args->words[1];
+    }
     if (check(wish, &err))
         return ew_args_wrong(args, "%s", err.text);
     int rc = work(wish, &err);
@@ -169,13 +173,16 @@ int ew_cmd_ledger(int argc, char **argv)
     };
     struct ew_args args = {
         .command = "ledger",
-        .words_usage = "",
+        .words_usage = "[why REQUEST_ID]",
+        .words_max = 2,
         .about = "Shows what the server answered, for whom, how fast and at what cost, one row a\n"
-                 "request, also those that were refused or failed. Reads while the server writes.",
+                 "request, also those that were refused or failed. Reads while the server writes.\n"
+                 "why tells of one request who answered, why, and what others would have taken.",
         .options = options,
         .examples = "  edgewise ledger\n"
                     "  edgewise ledger --since today --sum client\n"
                     "  edgewise ledger --since 7d --status 4xx\n"
+                    "  edgewise ledger why req_5f1c…\n"
                     "  edgewise ledger --since 2026-11-01 --until 2026-12-01 --csv >november.csv\n"
                     "  edgewise ledger --delete-before 90d --yes\n",
     };

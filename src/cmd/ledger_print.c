@@ -239,6 +239,27 @@ int ew_ledger_print_sums(struct ew_query *query, const struct ew_query_filter *f
     return end_sheet(&sheet, ew_query_sums(query, filter, group, take_sum, &sheet, err), err);
 }
 
+/* ---- what would be deleted ---- */
+
+static int keep_count(void *user, const struct ew_query_sum *sum, struct ew_err *err)
+{
+    (void)err;
+    *(int64_t *)user = sum->requests;
+    return 0;
+}
+
+int ew_ledger_refuse_to_delete(struct ew_query *query, int64_t before_ms, struct ew_err *err)
+{
+    struct ew_query_filter filter;
+    int64_t count = 0;
+    ew_query_filter_init(&filter);
+    filter.until_ms = before_ms;
+    int rc = ew_query_sums(query, &filter, EW_QUERY_ALL, keep_count, &count, err);
+    return rc ? rc
+              : ew_fail(err, EW_EINVAL,
+                        "--delete-before would delete %" PRId64 " rows; with --yes it does", count);
+}
+
 /* ---- columns ---- */
 
 int ew_ledger_print_columns(enum ew_ledger_form form, struct ew_err *err)

@@ -15,5 +15,7 @@ int ew_ledger_print_sums(struct ew_query *query, const struct ew_query_filter *f
                          enum ew_ledger_form form, struct ew_err *err);
 /* What the columns mean; a table or JSON. */
 int ew_ledger_print_columns(enum ew_ledger_form form, struct ew_err *err);
+/* EW_EINVAL, with how many rows it would be. */
+int ew_ledger_refuse_to_delete(struct ew_query *query, int64_t before_ms, struct ew_err *err);
 
 #endif

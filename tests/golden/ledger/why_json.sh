@@ -1,0 +1,4 @@
+. $REPO/tests/support/golden_ledger.sh
+. $REPO/tests/support/golden_decisions.sh
+edgewise ledger why req_1601 --db ledger.db --json
+edgewise ledger why req_1603 --db ledger.db --json | tail -c 100

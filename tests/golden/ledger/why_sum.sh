@@ -1,0 +1,1 @@
+edgewise ledger why req_1 --sum all
