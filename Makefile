@@ -100,8 +100,9 @@ $(B)/tests/unit/test_fuzz_template: $(B)/tests/fuzz/fuzz_template.o
 $(B)/tests/unit/test_fuzz_http: $(B)/tests/fuzz/fuzz_http.o
 $(B)/tests/fuzz/fuzz_http: $(call obj,src/net/http_parse.c src/net/http_head.c)
 $(B)/tests/unit/test_fuzz_wire: $(B)/tests/fuzz/fuzz_wire.o
-$(B)/tests/fuzz/fuzz_wire: FUZZ_LIBS := -ljansson
-$(B)/tests/fuzz/fuzz_wire: $(call obj,$(wildcard src/api/*.c) src/flow/usage.c)
+$(B)/tests/unit/test_fuzz_dialect: $(B)/tests/fuzz/fuzz_dialect.o
+$(B)/tests/fuzz/fuzz_wire $(B)/tests/fuzz/fuzz_dialect: FUZZ_LIBS := -ljansson
+$(B)/tests/fuzz/fuzz_wire $(B)/tests/fuzz/fuzz_dialect: $(call obj,$(wildcard src/api/*.c) src/flow/usage.c)
 $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(call obj,$(HELPER_SRC)) $(B)/libedgewise.a
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(filter %.a,$^) $(FUZZ_LIBS) -lm
 

@@ -32,8 +32,12 @@ struct ew_dialect_ask {
     struct ew_str body; /* as the client sent it, where it spoke OpenAI's; .data NULL: it didn't */
     const char *model;  /* as the upstream calls it */
     bool stream;        /* ask for a stream, with its usage, whatever the client asked */
-    struct ew_str prefill; /* words that the answer has begun with; .data NULL: none */
+    bool strict;        /* only fields that the API documents: clouds refuse others */
+    struct ew_str prefill;   /* words that the answer has begun with; .data NULL: none */
+    uint32_t prefill_tokens; /* what they are of max_tokens */
 };
+
+struct ew_dialect_own;
 
 struct ew_dialect {
     const char *name; /* "openai", "anthropic", "ollama" */
@@ -44,34 +48,38 @@ struct ew_dialect {
     const char *chat_path, *completion_path; /* NULL: it has none */
     const char *models_path;
     const char *version_header, *version; /* "anthropic-version", "2023-06-01"; NULL: none */
-    /* Status 400 and the feature's name as param where the dialect can't say what was asked (n > 1,
-     * logprobs, a completion …): then that upstream isn't able to, others may be. */
+    /* Appends the body; 0, or -1 with the fault filled and nothing appended. Status 400 and the
+     * feature's name as param where the dialect can't say what was asked (n > 1, logprobs, a
+     * completion …): then that upstream isn't able to, others may be. */
     int (*compose)(const struct ew_dialect_ask *ask, struct ew_buf *body, struct ew_fault *fault);
+    const struct ew_dialect_own *own; /* how its answers are read: dialect_int.h */
 };
 extern const struct ew_dialect ew_dialect_openai, ew_dialect_anthropic, ew_dialect_ollama;
 const struct ew_dialect *ew_dialect_find(const char *name); /* NULL: there is none */
 /* Whether compose would take it, without composing: what it can't say ("logprobs"), or NULL. */
 const char *ew_dialect_lacks(const struct ew_dialect *dialect, const struct ew_request *request);
 
-/* What an edgewise device tells of an answer in `usage`; unknown: NAN, "". */
+/* What an edgewise device tells of an answer beside its usage; unknown: NAN, "". */
 struct ew_answer_extra {
     char device[64];
     double energy_j, cost_cents, ttft_ms, tokens_per_s;
     enum ew_energy_kind energy_kind;
 };
 
-/* Of one event, or of all; borrowed until the next call. */
+/* Borrowed until the next call. */
 struct ew_answer_news {
-    struct ew_str text; /* EW_ANSWER_TEXT: JSON for the client; .data NULL: nothing */
+    /* Of this event, or of the whole answer. */
+    struct ew_str text; /* EW_ANSWER_TEXT: JSON on one line for the client; .data NULL: nothing */
     const struct ew_delta *deltas;
     size_t delta_count;
     bool has_content; /* a token of the answer is in it: the first one stops the clock of TTFT */
-    uint32_t pieces;  /* events with content so far: tokens, where nobody counts them better */
-    bool ended;       /* [DONE], message_stop, done: true */
+    struct ew_fault fault; /* status != 0: the upstream says that it failed, in band */
+    /* Of all events so far. */
+    uint32_t pieces; /* events with content: tokens, where nobody counts them better */
+    bool ended;      /* [DONE], message_stop, done: true; a whole answer is */
     bool has_usage;
     uint32_t prompt_tokens, cached_tokens, output_tokens; /* with has_usage */
     struct ew_answer_extra extra;
-    struct ew_fault fault; /* status != 0: the upstream says that it failed, in band */
     enum ew_finish finish; /* of the first choice, once known */
 };
 
@@ -93,7 +101,8 @@ int64_t ew_answer_created_s(const struct ew_answer *answer); /* 0: not told */
  * no usage comes. Kept up to 4 MB. */
 struct ew_str ew_answer_said(const struct ew_answer *answer);
 
-/* EW_ANSWER_TEXT, not streamed: the client's body out of the upstream's, with our usage. */
+/* EW_ANSWER_TEXT, after ew_answer_whole: the client's body out of the upstream's, with our usage.
+ * What the upstream tells in its own stays; counts are the reply's where it tells none. */
 int ew_answer_rewrite(struct ew_answer *answer, const struct ew_reply *reply, struct ew_buf *out,
                       struct ew_err *err);
 

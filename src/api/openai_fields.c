@@ -1,6 +1,6 @@
 /* openai_fields.c - the fields that chat and legacy completions have in common, with the bounds
  * that OpenAI documents; and those that the field's other servers added: top_k, min_p,
- * repeat_penalty (also as repetition_penalty). Fields not named here are ignored. */
+ * repeat_penalty (also as repetition_penalty), repeat_last_n. Fields not named here are ignored. */
 #include "api/openai_int.h"
 
 #include <ctype.h>
@@ -15,6 +15,7 @@
 #define TOKENS_RANGE  ((struct ew_read_range){1, INT32_MAX})
 #define SEED_RANGE    ((struct ew_read_range){(double)INT64_MIN, (double)INT64_MAX})
 #define TOP_K_RANGE   ((struct ew_read_range){-1, INT32_MAX})
+#define LAST_N_RANGE  ((struct ew_read_range){-1, INT32_MAX}) /* -1: all */
 
 static void read_sampling(struct ew_read *in, const json_t *root)
 {
@@ -34,9 +35,11 @@ static void read_sampling(struct ew_read *in, const json_t *root)
     };
     for (size_t i = 0; i < EW_COUNT(numbers); i++)
         ew_read_number(in, root, "", numbers[i].key, numbers[i].range, numbers[i].out);
-    int64_t top_k = 0, seed = 0;
+    int64_t top_k = 0, seed = 0, last = s->penalty_last;
     ew_read_int(in, root, "", "top_k", TOP_K_RANGE, &top_k);
+    ew_read_int(in, root, "", "repeat_last_n", LAST_N_RANGE, &last);
     s->top_k = top_k > 0 ? (int)top_k : 0; /* -1 is "off", too, to some servers */
+    s->penalty_last = (int)last;
     in->request->has_seed = ew_read_get(in, root, "seed") != NULL;
     ew_read_int(in, root, "", "seed", SEED_RANGE, &seed);
     s->seed = (uint64_t)seed;

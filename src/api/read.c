@@ -58,7 +58,7 @@ void ew_read_fail(struct ew_read *in, const char *code, const char *param, const
 
 /* ---- the body ---- */
 
-static const char *type_words(const json_t *value)
+const char *ew_read_type_words(const json_t *value)
 {
     switch (json_typeof(value)) {
     case JSON_OBJECT:
@@ -102,7 +102,7 @@ const json_t *ew_read_open(struct ew_read *in, struct ew_request *request, struc
     else if (!json_is_object(in->memory->root))
         ew_read_fail(in, "invalid_type", NULL,
                      "Invalid type for the body: expected an object, but got %s instead.",
-                     type_words(in->memory->root));
+                     ew_read_type_words(in->memory->root));
     return ew_read_failed(in) ? NULL : in->memory->root;
 }
 
@@ -126,7 +126,7 @@ void ew_read_wrong_type(struct ew_read *in, const char *path, const char *expect
 {
     ew_read_fail(in, "invalid_type", path,
                  "Invalid type for '%s': expected %s, but got %s instead.", path, expected,
-                 type_words(got));
+                 ew_read_type_words(got));
 }
 
 void ew_read_wrong_value(struct ew_read *in, const char *path, const char *got,

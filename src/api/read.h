@@ -39,6 +39,8 @@ bool ew_read_failed(const struct ew_read *in);
 /* A fault of status 400, unless there is one already. */
 void ew_read_fail(struct ew_read *in, const char *code, const char *param, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* "an object", "a string", … */
+const char *ew_read_type_words(const json_t *value);
 /* "Invalid type for 'stop': expected a string, but got an object instead." */
 void ew_read_wrong_type(struct ew_read *in, const char *path, const char *expected,
                         const json_t *got);

@@ -135,10 +135,10 @@ static bool copy_arguments(const json_t *value, struct ew_buf *out)
     return fine;
 }
 
-static void draw_id(struct ew_rng *rng, char id[32])
+void ew_tools_draw_id(struct ew_rng *rng, char id[EW_TOOLS_ID_BYTES])
 {
     static const char letters[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    size_t at = (size_t)snprintf(id, 32, "call_");
+    size_t at = (size_t)snprintf(id, EW_TOOLS_ID_BYTES, "call_");
     for (int i = 0; i < ID_CHARACTERS; i++)
         id[at++] = letters[ew_rng_below(rng, sizeof letters - 1)];
     id[at] = '\0';
@@ -161,7 +161,7 @@ static bool add_call(struct ew_tools *tools, const json_t *object)
         copy_arguments(arguments, &arguments_text) && ew_buf_text(&name_text, name, NULL) == 0;
     if (fine) {
         struct ew_reply_call *call = &tools->calls[tools->count++];
-        draw_id(&tools->rng, call->id);
+        ew_tools_draw_id(&tools->rng, call->id);
         call->name = take(&name_text);
         call->arguments = take(&arguments_text);
     }

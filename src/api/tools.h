@@ -9,7 +9,10 @@
 
 #include "flow/reply.h"
 
+enum { EW_TOOLS_ID_BYTES = 32 };
+
 struct ew_tools;
+struct ew_rng;
 
 /* The request's tools are borrowed for the call. */
 int ew_tools_open(struct ew_tools **gives, const struct ew_request *request, struct ew_err *err);
@@ -24,6 +27,9 @@ int ew_tools_flush(struct ew_tools *tools, struct ew_buf *plain, struct ew_err *
 size_t ew_tools_count(const struct ew_tools *tools);
 /* Valid until the next push; the texts in it until close. */
 const struct ew_reply_call *ew_tools_calls(const struct ew_tools *tools);
+
+/* "call_" and 24 characters. */
+void ew_tools_draw_id(struct ew_rng *rng, char id[EW_TOOLS_ID_BYTES]);
 
 /* The schema that a forced call must match (tool_choice required, or a named function), and the
  * text around it, as ew_grammar_open wants them. EW_ENOTFOUND: the named tool isn't among them. */

@@ -47,6 +47,8 @@ void ew_write_extension(struct ew_jsonw *json, const struct ew_reply *reply)
     ew_jsonw_put_digits(json, "cost_cents", usage->cost_cents, MEASURE_DIGITS);
     ew_jsonw_put_digits(json, "ttft_ms", ttft_ms, MEASURE_DIGITS);
     ew_jsonw_put_digits(json, "tokens_per_s", ew_usage_decode_tokens_per_s(usage), MEASURE_DIGITS);
+    if (usage->estimated)
+        ew_jsonw_put_bool(json, "estimated", true);
 }
 
 void ew_write_logprob(struct ew_jsonw *json, float logprob)

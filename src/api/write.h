@@ -18,7 +18,8 @@ int ew_write_end(struct ew_write *text);
 /* For those that add something behind the JSON: passes rc on, and undoes the text unless it's 0. */
 int ew_write_undo(struct ew_write *text, int rc);
 
-/* The keys device, energy_j, energy_kind, cost_cents, ttft_ms and tokens_per_s. */
+/* The keys device, energy_j, energy_kind, cost_cents, ttft_ms and tokens_per_s; and estimated,
+ * where the counts of tokens are. */
 void ew_write_extension(struct ew_jsonw *json, const struct ew_reply *reply);
 void ew_write_logprob(struct ew_jsonw *json, float logprob);
 /* Opens the object of one token: token, logprob, bytes. */

@@ -148,13 +148,23 @@ void ew_jsonw_key(struct ew_jsonw *json, const char *key)
     ew_jsonw_key_str(json, (struct ew_str){key, strlen(key)});
 }
 
-void ew_jsonw_key_str(struct ew_jsonw *json, struct ew_str key)
+static void key_starts(struct ew_jsonw *json)
 {
     EW_ASSERT(json->level[json->depth].object && !json->after_key);
     separate(json, false);
-    quote(json, key.data, key.bytes);
+}
+
+static void key_ends(struct ew_jsonw *json)
+{
     put_text(json, json->style == EW_JSONW_PRETTY ? ": " : ":");
     json->after_key = true;
+}
+
+void ew_jsonw_key_str(struct ew_jsonw *json, struct ew_str key)
+{
+    key_starts(json);
+    quote(json, key.data, key.bytes);
+    key_ends(json);
 }
 
 void ew_jsonw_str(struct ew_jsonw *json, struct ew_str text)
@@ -222,6 +232,14 @@ void ew_jsonw_real(struct ew_jsonw *json, double value)
         snprintf(text, sizeof text, "%.*g", digits, value);
     while (strtod(text, NULL) != value && ++digits <= 17 && isfinite(value));
     plain(json, isfinite(value) ? text : "null");
+}
+
+void ew_jsonw_put_raw(struct ew_jsonw *json, struct ew_str key, struct ew_str value)
+{
+    key_starts(json);
+    put(json, key.data, key.bytes);
+    key_ends(json);
+    ew_jsonw_raw(json, value);
 }
 
 void ew_jsonw_put_text(struct ew_jsonw *json, const char *key, const char *text)

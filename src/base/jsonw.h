@@ -57,7 +57,8 @@ void ew_jsonw_real(struct ew_jsonw *json, double value);
 void ew_jsonw_digits(struct ew_jsonw *json, double value, int digits);
 void ew_jsonw_raw(struct ew_jsonw *json, struct ew_str value); /* is JSON already */
 
-/* Key and value at once. */
+/* Key and value at once; of the first, both are JSON already. */
+void ew_jsonw_put_raw(struct ew_jsonw *json, struct ew_str key, struct ew_str value);
 void ew_jsonw_put_text(struct ew_jsonw *json, const char *key, const char *text);
 void ew_jsonw_put_int(struct ew_jsonw *json, const char *key, int64_t value);
 void ew_jsonw_put_u64(struct ew_jsonw *json, const char *key, uint64_t value);

@@ -9,6 +9,7 @@
 
 #include "base/energy.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What one answer took. Times are durations by one clock (struct ew_clock). */
@@ -16,6 +17,7 @@ struct ew_usage {
     uint32_t prompt_tokens; /* as the model saw them, template and BOS included */
     uint32_t cached_tokens; /* of these, not computed again */
     uint32_t output_tokens;
+    bool estimated;      /* nobody told the counts of tokens: they are guessed */
     uint64_t ttft_ns;    /* request sent -> first content token; 0: no token came */
     uint64_t prefill_ns; /* computing the prompt */
     uint64_t decode_ns;  /* first token -> last token: output_tokens - 1 steps */

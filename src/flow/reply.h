@@ -22,7 +22,7 @@ struct ew_reply_token {
 };
 
 struct ew_reply_call {
-    char id[32]; /* "call_" and 24 characters */
+    char id[64]; /* "call_" and 24 characters; or as an upstream calls it */
     struct ew_str name;
     struct ew_str arguments; /* JSON text */
 };

@@ -67,6 +67,18 @@ static void test_compact_is_one_line_without_spaces(void **state)
                                 "\"none\":null,\"empty\":[]}\n");
 }
 
+static void test_what_is_json_already_passes_as_it_is(void **state)
+{
+    (void)state;
+    begin(EW_JSONW_COMPACT);
+    ew_jsonw_object(&json);
+    ew_jsonw_put_bool(&json, "a", true);
+    ew_jsonw_put_raw(&json, (struct ew_str){"\"\\u0062\"", 8}, (struct ew_str){"[ 1.50 ]", 8});
+    ew_jsonw_put_raw(&json, (struct ew_str){"\"c\"", 3}, (struct ew_str){"null", 4});
+    ew_jsonw_end(&json);
+    assert_string_equal(done(), "{\"a\":true,\"\\u0062\":[ 1.50 ],\"c\":null}\n");
+}
+
 static void test_pretty_indents_objects_and_keeps_plain_arrays_on_a_line(void **state)
 {
     (void)state;
@@ -193,6 +205,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_compact_is_one_line_without_spaces),
+        cmocka_unit_test(test_what_is_json_already_passes_as_it_is),
         cmocka_unit_test(test_pretty_indents_objects_and_keeps_plain_arrays_on_a_line),
         cmocka_unit_test(test_a_plain_value_may_stand_alone),
         cmocka_unit_test(test_text_is_escaped_and_repaired),

@@ -40,7 +40,8 @@ static void test_every_field_arrives(void **state)
              "\"stop\":[\"a\",\"\",\"b\"],\"seed\":-5,\"logprobs\":true,\"top_logprobs\":20,"
              "\"max_tokens\":9,\"max_completion_tokens\":11,\"temperature\":0.5,\"top_p\":0.25,"
              "\"presence_penalty\":-2,\"frequency_penalty\":2,\"logit_bias\":{\"50\":-100,\"7\":1.5"
-             "},\"user\":\"u\",\"top_k\":40,\"min_p\":0.125,\"repetition_penalty\":1.5,"
+             "},\"user\":\"u\",\"top_k\":40,\"min_p\":0.125,\"repetition_penalty\":1.5,\"repeat_"
+             "last_n\":64,"
              "\"response_format\":{\"type\":\"json_object\"},\"store\":7,\"no_such\":{}"),
         &r);
     assert_true(r.stream && r.include_usage && r.logprobs && r.has_seed);
@@ -60,6 +61,7 @@ static void test_every_field_arrives(void **state)
     assert_string_equal(r.user, "u");
     assert_int_equal(r.sampling.top_k, 40);
     assert_true(r.sampling.min_p == 0.125f && r.sampling.repeat_penalty == 1.5f);
+    assert_int_equal(r.sampling.penalty_last, 64);
     assert_int_equal(r.format, EW_FORMAT_JSON_OBJECT);
     ew_request_fini(&r);
 }
@@ -209,6 +211,7 @@ static const struct wire_fault_case fields[] = {
     {BODY(",\"presence_penalty\":3"), "decimal_above_max_value", "presence_penalty", ""},
     {BODY(",\"frequency_penalty\":-3"), "decimal_below_min_value", "frequency_penalty", ""},
     {BODY(",\"repeat_penalty\":0"), "decimal_below_min_value", "repeat_penalty", ""},
+    {BODY(",\"repeat_last_n\":-2"), "integer_below_min_value", "repeat_last_n", ""},
     {BODY(",\"top_k\":-2"), "integer_below_min_value", "top_k", ""},
     {BODY(",\"n\":0"), "integer_below_min_value", "n",
      "Invalid 'n': integer below minimum value. Expected a value >= 1, but got 0 instead."},

@@ -1,0 +1,11 @@
+/* dialect_openai_int.h - the halves of OpenAI's dialect: asking, and reading. Family-private. */
+#ifndef EW_DIALECT_OPENAI_INT_H
+#define EW_DIALECT_OPENAI_INT_H
+
+#include "api/dialect_int.h"
+#include "api/openai_int.h"
+
+void ew_openai_answer_whole(struct ew_answer *answer);
+void ew_openai_answer_event(struct ew_answer *answer, const char *name);
+
+#endif
