@@ -354,7 +354,7 @@ static int check_model(struct ew_exchange *x, struct ew_fault *fault)
     x->model = ew_models_find(x->server->models, name);
     if (x->model)
         return 0;
-    ew_fault_set(fault, 404, "model_not_found", "model",
+    ew_fault_set(fault, 404, "model_not_found", NULL, /* as OpenAI; /v1/models/NAME names it */
                  "The model '%s' does not exist or you do not have access to it.", name);
     return -1;
 }

@@ -257,7 +257,10 @@ def large_body(server):
 
 @on_one_server("requests", "an unknown model is a 404 with the code model_not_found")
 def unknown_model(server):
-    return refused(server.chat("Hello", model="gpt-17"), {404}, code="model_not_found")
+    reply = server.chat("Hello", model="gpt-17")
+    assert reply.fault()["param"] is None, "OpenAI's has no param" # /v1/models/NAME has
+    refused(server.get("/v1/models/gpt-17"), {404}, code="model_not_found", param="model")
+    return refused(reply, {404}, code="model_not_found")
 
 
 @on_one_server("requests", "an unknown path is a 404, a wrong method a 405 that says which is right")
