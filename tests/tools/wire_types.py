@@ -17,6 +17,9 @@ EXTENSION = {"device", "energy_j", "energy_kind", "cost_cents", "ttft_ms", "toke
 # Fields that OpenAI's types know and its reference lets a server leave out.
 OPTIONAL = {
     "moderation", "service_tier", "cache_write_tokens",  # of what isn't served here
+    "metadata", "shutdown_date",  # of answers that are stored, and of models that are taken away
+    "text_tokens", "image_tokens",  # here all tokens are of text
+    "obfuscation",  # padding of chunks, against who guesses words from their lengths
     "audio", "function_call", "tool_calls", "content", "role", "refusal",  # where there are none
     "usage",  # of a chunk, unless it was asked for
 }
