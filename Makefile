@@ -170,7 +170,6 @@ demo: deps
 	@tools/demo.sh $(B)/edgewise
 # Needs PyPI: the official clients, of pinned versions, against the real server.
 compat: all
-	@tests/support/model.sh $(B)/edgewise >/dev/null
 	@tests/compat/run.sh $(B)/edgewise $(ONLY)
 # The faults of docs/FAULTS.md, done to the server; what they gave becomes the page.
 faults: all
