@@ -178,8 +178,10 @@ static void open_world(struct world *world)
     }
 }
 
-/* Replays the list, with everything added up anew at each admission. */
-static void judge(const struct world *world, const struct ew_limit *limit, double *left)
+/* Replays the list, with everything added up anew at each admission; *left: what is in the window
+ * at the end. */
+static void judge(const struct world *world, const struct ew_limit *limit, uint64_t end_ns,
+                  double *left)
 {
     static struct {
         uint64_t at_ns;
@@ -209,7 +211,7 @@ static void judge(const struct world *world, const struct ew_limit *limit, doubl
     }
     *left = 0;
     for (size_t i = first; i < count; i++)
-        if (last_ns - list[i].at_ns < limit->per_ns)
+        if (end_ns - list[i].at_ns < limit->per_ns)
             *left += list[i].amount;
 }
 
@@ -236,7 +238,7 @@ static void eight_threads_never_get_more_than_the_limit(void **state)
     uint64_t now_ns = world.limits.windows[0].now_ns;
     for (size_t i = 0; i < WINDOWS; i++) {
         double left;
-        judge(&world, &asked[i], &left);
+        judge(&world, &asked[i], now_ns, &left);
         assert_true(ew_window_used(&world.limits.windows[i], now_ns) == left);
         assert_true(ew_window_used(&world.limits.windows[i], now_ns + asked[i].per_ns) == 0);
     }
