@@ -2,6 +2,7 @@
  *
  * As attn_avx512vnni.c, with blocks that fit 16 registers: up to 6 rows by two vectors. Bits as in
  * ref_attn.c. */
+#include "kernels/x86/attn_ahead.h"
 #include "kernels/x86/math_avx2.h"
 
 enum { ROWS_MAX = 6 };
@@ -38,8 +39,10 @@ static void store_k(uint16_t *page, const float *k, int dim, int index)
 }
 
 /* Scores of `rows` rows against one tile of 16 positions. */
-static inline __attribute__((always_inline)) void
-score_tile(float *const *s, const float *const *q, int rows, int dim, const uint16_t *tile, int at)
+static inline __attribute__((always_inline)) void score_tile(float *const *s, const float *const *q,
+                                                             int rows, int dim,
+                                                             const uint16_t *tile,
+                                                             const uint16_t *ahead, int at)
 {
     __m256 acc0[ROWS_MAX], acc1[ROWS_MAX];
 
@@ -47,6 +50,7 @@ score_tile(float *const *s, const float *const *q, int rows, int dim, const uint
     for (int i = 0; i < rows; i++)
         acc0[i] = acc1[i] = _mm256_setzero_ps();
     for (int d = 0; d < dim; d++) {
+        _mm_prefetch(ahead + d * EW_KV_TILE, _MM_HINT_T0);
         __m256 k0 = from_halves(tile + d * EW_KV_TILE);
         __m256 k1 = from_halves(tile + d * EW_KV_TILE + 8);
 #pragma GCC unroll 6
@@ -64,26 +68,26 @@ score_tile(float *const *s, const float *const *q, int rows, int dim, const uint
 }
 
 static void score_rows(float *const *s, const float *const *q, int rows, int dim,
-                       const uint16_t *tile, int at)
+                       const uint16_t *tile, const uint16_t *ahead, int at)
 {
     switch (rows) {
     case 1:
-        score_tile(s, q, 1, dim, tile, at);
+        score_tile(s, q, 1, dim, tile, ahead, at);
         break;
     case 2:
-        score_tile(s, q, 2, dim, tile, at);
+        score_tile(s, q, 2, dim, tile, ahead, at);
         break;
     case 3:
-        score_tile(s, q, 3, dim, tile, at);
+        score_tile(s, q, 3, dim, tile, ahead, at);
         break;
     case 4:
-        score_tile(s, q, 4, dim, tile, at);
+        score_tile(s, q, 4, dim, tile, ahead, at);
         break;
     case 5:
-        score_tile(s, q, 5, dim, tile, at);
+        score_tile(s, q, 5, dim, tile, ahead, at);
         break;
     default:
-        score_tile(s, q, 6, dim, tile, at);
+        score_tile(s, q, 6, dim, tile, ahead, at);
     }
 }
 
@@ -97,13 +101,16 @@ static int block_rows(int rows)
 static void attend_scores(float *const *s, const float *const *q, int rows, int dim,
                           const uint16_t *const *pages, size_t offset, int page0, int page1)
 {
-    for (int page = page0; page < page1; page++)
+    for (int page = page0; page < page1; page++) {
+        const uint16_t *ahead = ew_attn_ahead_scores(pages, offset, dim, page, page0, page1);
         for (int p = 0; p < EW_PAGE; p += EW_KV_TILE)
             for (int i = 0, n; i < rows; i += n) {
+                size_t at = (size_t)p * (size_t)dim;
                 n = block_rows(rows - i);
-                score_rows(s + i, q + i, n, dim, pages[page] + offset + (size_t)p * dim,
+                score_rows(s + i, q + i, n, dim, pages[page] + offset + at, ahead + at,
                            page * EW_PAGE + p);
             }
+    }
 }
 
 /* Up to 16 positions at either end that aren't attended to: exp makes them 0. */
@@ -181,7 +188,10 @@ static inline __attribute__((always_inline)) void mix_block(const struct mix *mi
     }
     for (int page = mix->page0; page < mix->page1; page++) {
         const uint16_t *from = mix->pages[page] + mix->offset + d;
-        for (int p = 0; p < EW_PAGE; p++, from += mix->dim) {
+        const uint16_t *ahead =
+            ew_attn_ahead_mix(mix->pages, mix->offset + (size_t)d, page, mix->page1);
+        for (int p = 0; p < EW_PAGE; p++, from += mix->dim, ahead += mix->dim) {
+            _mm_prefetch(ahead, _MM_HINT_T0);
 #pragma GCC unroll 4
             for (int j = 0; j < vectors; j++)
                 v[j] = from_halves(from + 8 * j);

@@ -5,6 +5,7 @@
  * block are a compile-time constant: accumulators live in registers. 16 of them cover the latency
  * of fused multiply-add (4 cycles, one 512-bit a cycle on Zen 4). Bits as in ref_attn.c. Storing
  * stays AVX2's: single halves gain nothing from the width. */
+#include "kernels/x86/attn_ahead.h"
 #include "kernels/x86/math_avx512vnni.h"
 
 enum { ROWS_MAX = 8 };
@@ -15,8 +16,10 @@ static inline __m512 from_halves(const uint16_t *h)
 }
 
 /* Scores of `rows` rows against one page: both its tiles at once. */
-static inline __attribute__((always_inline)) void
-score_page(float *const *s, const float *const *q, int rows, int dim, const uint16_t *page, int at)
+static inline __attribute__((always_inline)) void score_page(float *const *s, const float *const *q,
+                                                             int rows, int dim,
+                                                             const uint16_t *page,
+                                                             const uint16_t *ahead, int at)
 {
     __m512 acc0[ROWS_MAX], acc1[ROWS_MAX];
     const uint16_t *second = page + (size_t)dim * EW_KV_TILE;
@@ -25,6 +28,7 @@ score_page(float *const *s, const float *const *q, int rows, int dim, const uint
     for (int i = 0; i < rows; i++)
         acc0[i] = acc1[i] = _mm512_setzero_ps();
     for (int d = 0; d < dim; d++) {
+        _mm_prefetch(ahead + d * EW_PAGE, _MM_HINT_T0);
         __m512 k0 = from_halves(page + d * EW_KV_TILE);
         __m512 k1 = from_halves(second + d * EW_KV_TILE);
 #pragma GCC unroll 8
@@ -42,32 +46,32 @@ score_page(float *const *s, const float *const *q, int rows, int dim, const uint
 }
 
 static void score_rows(float *const *s, const float *const *q, int rows, int dim,
-                       const uint16_t *page, int at)
+                       const uint16_t *page, const uint16_t *ahead, int at)
 {
     switch (rows) {
     case 1:
-        score_page(s, q, 1, dim, page, at);
+        score_page(s, q, 1, dim, page, ahead, at);
         break;
     case 2:
-        score_page(s, q, 2, dim, page, at);
+        score_page(s, q, 2, dim, page, ahead, at);
         break;
     case 3:
-        score_page(s, q, 3, dim, page, at);
+        score_page(s, q, 3, dim, page, ahead, at);
         break;
     case 4:
-        score_page(s, q, 4, dim, page, at);
+        score_page(s, q, 4, dim, page, ahead, at);
         break;
     case 5:
-        score_page(s, q, 5, dim, page, at);
+        score_page(s, q, 5, dim, page, ahead, at);
         break;
     case 6:
-        score_page(s, q, 6, dim, page, at);
+        score_page(s, q, 6, dim, page, ahead, at);
         break;
     case 7:
-        score_page(s, q, 7, dim, page, at);
+        score_page(s, q, 7, dim, page, ahead, at);
         break;
     default:
-        score_page(s, q, 8, dim, page, at);
+        score_page(s, q, 8, dim, page, ahead, at);
     }
 }
 
@@ -82,11 +86,13 @@ static void attend_scores(float *const *s, const float *const *q, int rows, int 
                           const uint16_t *const *pages, size_t offset, int page0, int page1)
 {
     /* Pages outside, blocks of rows inside: a page (4 KB at dim 64) stays in L1 for all rows. */
-    for (int page = page0; page < page1; page++)
+    for (int page = page0; page < page1; page++) {
+        const uint16_t *ahead = ew_attn_ahead_scores(pages, offset, dim, page, page0, page1);
         for (int i = 0, n; i < rows; i += n) {
             n = block_rows(rows - i);
-            score_rows(s + i, q + i, n, dim, pages[page] + offset, page * EW_PAGE);
+            score_rows(s + i, q + i, n, dim, pages[page] + offset, ahead, page * EW_PAGE);
         }
+    }
 }
 
 /* Lanes of the 16 positions from p that lie in [lo, hi). */
@@ -188,7 +194,12 @@ static inline __attribute__((always_inline)) void mix_block(const struct mix *mi
     }
     for (int page = mix->page0; page < mix->page1; page++) {
         const uint16_t *from = mix->pages[page] + mix->offset + d;
-        for (int p = 0; p < EW_PAGE; p++, from += mix->dim) {
+        const uint16_t *ahead =
+            ew_attn_ahead_mix(mix->pages, mix->offset + (size_t)d, page, mix->page1);
+        for (int p = 0; p < EW_PAGE; p++, from += mix->dim, ahead += mix->dim) {
+#pragma GCC unroll 2
+            for (int j = 0; j < vectors; j += 2)
+                _mm_prefetch(ahead + 16 * j, _MM_HINT_T0);
 #pragma GCC unroll 4
             for (int j = 0; j < vectors; j++)
                 v[j] = j < vectors - 1
