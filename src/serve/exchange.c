@@ -323,7 +323,7 @@ static int check_room(const struct ew_exchange *x, struct ew_fault *fault)
     const struct ew_queue_params params = ew_reload_queue_params(server->config);
     uint32_t limit = params.places + params.waiting_max;
     double s = ew_queue_retry_s(server->queue);
-    if (server->state >= EW_SERVER_DRAINING) {
+    if (server->state >= EW_SERVER_ENDING) {
         ew_fault_set(fault, 503, NULL, NULL, "The server is shutting down.");
         fault->retry_after_s = 1;
         return -1;
