@@ -10,7 +10,7 @@ B      := build/$(MODE)
 DEBS := build-essential pkg-config libjansson-dev libcyaml-dev libcurl4-openssl-dev libssl-dev \
         libarchive-dev libedit-dev libsqlite3-dev libevent-dev zlib1g-dev libcmocka-dev \
         python3 python3-numpy python3-jinja2 openssl curl \
-        ca-certificates nghttp2-server
+        ca-certificates
 PKGS := jansson libcyaml libcurl libssl libcrypto libarchive libedit libevent_openssl libevent sqlite3
 
 WARN := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
@@ -173,7 +173,7 @@ compat: all
 	@tests/compat/run.sh $(B)/edgewise $(ONLY)
 # The faults of docs/FAULTS.md, done to the server; what they gave becomes the page.
 faults: all
-	@tests/fault/page.sh $(B)/edgewise >docs/FAULTS.md.new && mv docs/FAULTS.md.new docs/FAULTS.md
+	@MODE=$(MODE) tests/fault/page.sh >docs/FAULTS.md.new && mv docs/FAULTS.md.new docs/FAULTS.md
 # A mixed load for so long, or so many short requests: make soak MODE=tsan SECONDS=120
 SECONDS ?= 120
 soak: all

@@ -9,10 +9,10 @@
 # counts as one, or as what its last line "N passed, N failed" or its TAP lines say; exit status 77
 # is a skip, and its last line the reason. What ends by a signal, runs out of time, or runs no test
 # has failed.
-# TEST_TIMEOUT and FETCH_TIMEOUT are in seconds.
+# TEST_TIMEOUT and FETCH_TIMEOUT are in seconds; what takes longer than the first one hangs.
 set -u
 export LC_ALL=C.UTF-8
-: "${JOBS:=2}" "${MODE:=release}" "${TEST_TIMEOUT:=300}" "${FETCH_TIMEOUT:=240}"
+: "${JOBS:=2}" "${MODE:=release}" "${TEST_TIMEOUT:=900}" "${FETCH_TIMEOUT:=240}"
 export MODE JOBS TEST_TIMEOUT
 
 # What a log says of a failure: first the lines that tell of one, each with what stands around it,

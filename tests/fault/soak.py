@@ -132,8 +132,8 @@ def judge(server, load, curve):
     faults = list(load.faults)
     if server.process.poll() is None:
         try:
-            server.until(RUNNING, 0, 5)
-            server.until(WAITING, 0, 5)
+            server.until(RUNNING, 0)
+            server.until(WAITING, 0)
         except AssertionError as error:
             faults.append(str(error))
         status = server.stop(120)

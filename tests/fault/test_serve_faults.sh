@@ -1,10 +1,12 @@
 #!/bin/sh
-# test_serve_faults.sh - the faults of serve_faults.py, done to the program that was built.
+# test_serve_faults.sh - the faults of serve_faults.py, done to the program that was built. Options are
+# passed on, as --only WORD.
 cd "$(dirname "$0")/../.." || exit 1
 edgewise=$PWD/build/${MODE:-release}/edgewise
-if ! "$edgewise" serve --help >/dev/null 2>&1; then
-    echo "skipped: this edgewise has no server yet"
-    exit 77
-fi
 models=$(tests/support/model.sh "$edgewise") || exit 77
-exec python3 tests/fault/serve_faults.py "$edgewise" "$models/smollm2-135m.gguf"
+for python in python3 /usr/bin/python3; do
+    "$python" -c 'import numpy' 2>/dev/null &&
+        exec "$python" tests/fault/serve_faults.py "$edgewise" "$models/smollm2-135m.gguf" "$@"
+done
+echo "skipped: no numpy for python3 (Debian: python3-numpy)"
+exit 77

@@ -22,7 +22,7 @@ RUNNING, WAITING = "edgewise_running_requests", "edgewise_queue_requests"
 # <|im_end|> and <|endoftext|> of SmolLM2: without them an answer has exactly max_tokens tokens.
 NO_END = {"0": -100, "2": -100}
 # After these something hangs: a sanitizer's build on a busy machine needs much, and never all.
-START_S, STOP_S, ANSWER_S = 120, 120, 200
+START_S, STOP_S, ANSWER_S, WAIT_S = 120, 120, 200, 60
 
 
 class Reply:
@@ -265,7 +265,7 @@ class Server:
         assert found, f"/metrics has no {name}"
         return sum(found)
 
-    def until(self, name, wanted, seconds):
+    def until(self, name, wanted, seconds=WAIT_S):
         """Seconds until the gauge has the value; an assertion if that takes too long."""
         begin = time.monotonic()
         while True:
@@ -292,12 +292,25 @@ class Server:
         finally:
             db.close()
 
-    def until_rows(self, count, seconds=3):
+    def until_rows(self, count, status=None):
+        """The rows (of this status) once they are so many."""
         begin = time.monotonic()
-        while len(rows := self.rows()) < count:
-            assert time.monotonic() - begin < seconds, f"{len(rows)} rows, not {count}"
+        while True:
+            rows = [r for r in self.rows() if status in (None, r["status"])]
+            if len(rows) >= count:
+                return rows
+            assert time.monotonic() - begin < WAIT_S, f"{len(rows)} rows, not {count}"
             time.sleep(0.02)
-        return rows
+
+    def until_said(self, word, since=0):
+        """The first line of its log with that word, from line `since` on."""
+        begin = time.monotonic()
+        while True:
+            for line in self.log[since:]:
+                if word.lower() in line.lower():
+                    return line
+            assert time.monotonic() - begin < WAIT_S, f"nothing said of '{word}':\n{self.words()}"
+            time.sleep(0.02)
 
     # ---- its end ----
 
