@@ -1,10 +1,11 @@
 /* attn_ahead.h - what attention will read next, asked of memory while it computes.
  *
  * The pages of one head lie far apart (a page of memory has all layers and heads), so the
- * hardware's prefetchers, which stop at 4 KB, see none of them coming: each would be waited for. A
- * hint is asked for one line of 64 bytes at a time, beside the line that is computed with. On Zen 5,
- * SmolLM2, one thread: 16 streams of 300 positions 23.0 ms a step without, 15.9 with; one stream of
- * 1,500 positions 5.7 and 3.7. One page ahead brings half of the second gain, three less of both. */
+ * hardware's prefetchers, which stop at 4 KB, see none of them coming: each would be waited for.
+ * A hint is asked for one line of 64 bytes at a time, beside the line that is computed with. On
+ * Zen 5, SmolLM2, one thread: 16 streams of 300 positions 23.0 ms a step without, 15.9 with; one
+ * stream of 1,500 positions 5.7 and 3.7. One page ahead brings half of the second gain, three
+ * less of both. */
 #ifndef EW_ATTN_AHEAD_H
 #define EW_ATTN_AHEAD_H
 
