@@ -10,7 +10,7 @@ B      := build/$(MODE)
 DEBS := build-essential pkg-config libjansson-dev libcyaml-dev libcurl4-openssl-dev libssl-dev \
         libarchive-dev libedit-dev libsqlite3-dev libevent-dev zlib1g-dev libcmocka-dev \
         python3 python3-numpy python3-jinja2 openssl curl \
-        ca-certificates
+        ca-certificates nghttp2-server
 PKGS := jansson libcyaml libcurl libssl libcrypto libarchive libedit libevent_openssl libevent sqlite3
 
 WARN := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \

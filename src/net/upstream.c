@@ -56,7 +56,7 @@ static void expire(struct ew_upstream_call *call, uint64_t now_ns)
     case EW_UPSTREAM_CONNECTING:
         if (call->conn && now_ns < call->connect_by_ns)
             ew_upstream_conn_late(call);
-        else if (call->conn)
+        else if (call->conn || (call->transfer && ew_upstream_curl_has_address(call)))
             ew_upstream_fail(call, EW_UPSTREAM_CONNECT_TIMEOUT, "no connection within %g s",
                              ask->connect_timeout_s);
         else
@@ -167,6 +167,8 @@ static void detach(struct ew_upstream_call *call)
     if (call->waiting)
         ew_upstream_origin_forget(call);
     unqueue(call);
+    if (call->transfer)
+        ew_upstream_curl_drop(call);
     call->conn = NULL;
     if (!conn)
         return;
@@ -180,7 +182,7 @@ void ew_upstream_fail(struct ew_upstream_call *call, enum ew_upstream_failure fa
     va_list args;
     char *why = call->result.why;
     const size_t size = sizeof call->result.why;
-    int n = snprintf(why, size, "%.100s: ", call->origin->name);
+    int n = snprintf(why, size, "%.100s: ", call->name);
     va_start(args, format);
     vsnprintf(why + n, size - (size_t)n, format, args);
     va_end(args);
@@ -205,7 +207,7 @@ static void tell_end(struct ew_upstream_call *call)
 
 void ew_upstream_done(struct ew_upstream_call *call)
 {
-    EW_ASSERT(!call->conn && !call->waiting);
+    EW_ASSERT(!call->conn && !call->transfer && !call->waiting);
     unqueue(call); /* paused and resumed while its last bytes were told */
     tell_end(call);
 }
@@ -224,18 +226,14 @@ static void on_work(evutil_socket_t fd, short what, void *user)
             tell_end(call);
         else if (call->conn && !call->paused)
             ew_upstream_conn_go_on(call->conn);
+        else if (call->transfer && !call->paused)
+            ew_upstream_curl_go_on(call);
     }
     if (!TAILQ_EMPTY(&upstreams->queue))
         event_active(upstreams->work, EV_TIMEOUT, 1);
 }
 
 /* ---- the head ---- */
-
-static const char *find_header(const struct ew_upstream_head *head, const char *name)
-{
-    const struct ew_upstream_call *call = head->own;
-    return ew_http_parse_header(&call->parse, name);
-}
 
 /* "text/event-stream" of "Text/Event-Stream; charset=utf-8". */
 static void take_type(struct ew_upstream_call *call, const char *value)
@@ -249,17 +247,15 @@ static void take_type(struct ew_upstream_call *call, const char *value)
     call->head.type = call->type;
 }
 
-void ew_upstream_tell_head(struct ew_upstream_call *call)
+void ew_upstream_tell_head(struct ew_upstream_call *call, int status,
+                           const char *(*header)(const struct ew_upstream_head *head,
+                                                 const char *name),
+                           const void *own)
 {
     struct ew_upstreams *upstreams = call->upstreams;
-    call->head = (struct ew_upstream_head){
-        .status = call->parse.code,
-        .header = find_header,
-        .own = call,
-    };
-    take_type(call, find_header(&call->head, "Content-Type"));
+    call->head = (struct ew_upstream_head){.status = status, .header = header, .own = own};
+    take_type(call, header(&call->head, "Content-Type"));
     call->head.retry_after_s = ew_upstream_retry_after(&call->head);
-    call->result.head_ns = ew_clock_now_ns(&ew_clock_real);
     call->phase = EW_UPSTREAM_TAKING;
     upstreams->calling++;
     call->ask.head(call->ask.user, &call->head);
@@ -299,6 +295,37 @@ static void take_ask(struct ew_upstream_call *call, const struct ew_upstream_ask
     call->paused = call->replayed = false;
     call->head_asked = strcmp(ask->method, "HEAD") == 0;
     call->conn = NULL;
+    call->origin = NULL;
+    call->transfer = NULL;
+}
+
+static int begin_http(struct ew_upstream_call *call, const struct ew_upstream_ask *ask,
+                      const struct ew_upstream_url *url, struct ew_err *err)
+{
+    int code = write_request(call, ask, url, err);
+    if (code != 0)
+        return code;
+    call->origin = ew_upstream_origin_find(call->upstreams, url);
+    if (!call->origin)
+        return ew_fail(err, EW_ENOMEM, "no memory for a request to another server");
+    call->name = call->origin->name;
+    return 0;
+}
+
+static int begin_curl(struct ew_upstream_call *call, const struct ew_upstream_ask *ask,
+                      const struct ew_upstream_url *url, struct ew_err *err)
+{
+    ew_buf_clear(&call->request);
+    int code = ew_buf_text(&call->request, url->name, err);
+    call->name = call->request.data;
+    return code != 0 ? code : ew_upstream_curl_begin(call, ask, err);
+}
+
+/* What is on this machine isn't asked for through a proxy. */
+static bool is_here(const struct ew_upstream_url *url)
+{
+    return strcmp(url->host, "localhost") == 0 || strncmp(url->host, "127.", 4) == 0 ||
+           strcmp(url->host, "::1") == 0;
 }
 
 int ew_upstream_begin(struct ew_upstreams *upstreams, const struct ew_upstream_ask *ask,
@@ -309,26 +336,23 @@ int ew_upstream_begin(struct ew_upstreams *upstreams, const struct ew_upstream_a
     int code = ew_upstream_check(ask, &url, err);
     if (code != 0)
         return code;
-    if (url.https)
-        return ew_fail(err, EW_EUNSUPPORTED, "https isn't spoken to other servers");
     struct ew_upstream_call *call = new_call(upstreams);
     if (!call)
         return ew_fail(err, EW_ENOMEM, "no memory for a request to another server");
-    code = write_request(call, ask, &url, err);
-    if (code == 0) {
-        call->origin = ew_upstream_origin_find(upstreams, &url);
-        if (!call->origin)
-            code = ew_fail(err, EW_ENOMEM, "no memory for a request to another server");
-    }
+    take_ask(call, ask);
+    if (url.https || (upstreams->proxied && !is_here(&url)))
+        code = begin_curl(call, ask, &url, err);
+    else
+        code = begin_http(call, ask, &url, err);
     if (code != 0) {
         recycle(call);
         return code;
     }
-    take_ask(call, ask);
     upstreams->counts.calls++;
     upstreams->counts.active++;
     TAILQ_INSERT_TAIL(&upstreams->calls, call, link);
-    ew_upstream_origin_serve(call);
+    if (call->origin)
+        ew_upstream_origin_serve(call);
     *gives = call;
     return 0;
 }
@@ -378,6 +402,7 @@ int ew_upstreams_open(struct ew_upstreams **gives, struct ew_loop *loop, struct 
     if (!upstreams)
         return ew_fail(err, EW_ENOMEM, "no memory for a client");
     upstreams->loop = loop;
+    upstreams->proxied = ew_upstream_curl_has_proxy();
     for (size_t i = 0; i < EW_COUNT(upstreams->origins); i++)
         LIST_INIT(&upstreams->origins[i]);
     TAILQ_INIT(&upstreams->calls);
@@ -404,6 +429,7 @@ void ew_upstreams_close(struct ew_upstreams **owned)
         return;
     EW_ASSERT(!upstreams->calling && TAILQ_EMPTY(&upstreams->calls));
     *owned = NULL;
+    ew_upstream_curl_close(upstreams);
     ew_resolver_close(&upstreams->resolver);
     ew_upstream_origins_close(upstreams);
     for (struct ew_upstream_call *call; (call = TAILQ_FIRST(&upstreams->spares)) != NULL;) {

@@ -199,6 +199,11 @@ static void fail_parse(struct ew_upstream_call *call)
         ew_upstream_fail(call, EW_UPSTREAM_MALFORMED, "its answer isn't HTTP: %s", parse->message);
 }
 
+static const char *find_header(const struct ew_upstream_head *head, const char *name)
+{
+    return ew_http_parse_header(head->own, name);
+}
+
 /* What feeding has found. After each call of the caller's, its call may be gone. */
 static void tell(struct ew_upstream_conn *conn, struct ew_upstream_call *call)
 {
@@ -209,10 +214,12 @@ static void tell(struct ew_upstream_conn *conn, struct ew_upstream_call *call)
         return;
     }
     if (call->phase != EW_UPSTREAM_TAKING && call->parse.phase >= EW_HTTP_BODY) {
-        if (call->parse.code == 101)
+        if (call->parse.code == 101) {
             ew_upstream_fail(call, EW_UPSTREAM_MALFORMED, "it changes the protocol unasked");
-        else
-            ew_upstream_tell_head(call);
+            return;
+        }
+        call->result.head_ns = now();
+        ew_upstream_tell_head(call, call->parse.code, find_header, &call->parse);
     }
     if (conn->call == call && piece.bytes) {
         upstreams->calling++;

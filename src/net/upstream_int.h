@@ -1,9 +1,10 @@
 /* upstream_int.h - what the files of the client share: calls, connections, origins.
  *
- * upstream.c begins calls, keeps their time and tells their end; upstream_origin.c knows servers,
- * their addresses and which of their connections are free; upstream_http.c moves bytes. Whatever
- * may be found out inside a call of the caller's (a refused connection) is only noted there, and
- * the call put into the work queue, which the loop does at its next turn. */
+ * upstream.c begins calls, keeps their time and tells their end; upstream_ask.c checks what is
+ * asked; upstream_origin.c knows servers, their addresses and which of their connections are free;
+ * upstream_http.c moves bytes, and upstream_curl.c lets libcurl do all that for https. Whatever may
+ * be found out inside a call of the caller's (a refused connection) is only noted there, and the
+ * call put into the work queue, which the loop does at its next turn. */
 #ifndef EW_UPSTREAM_INT_H
 #define EW_UPSTREAM_INT_H
 
@@ -22,6 +23,8 @@ enum {
 struct event;
 struct ew_upstream_conn;
 struct ew_upstream_origin;
+struct ew_upstream_curl;
+struct ew_upstream_transfer;
 
 TAILQ_HEAD(ew_upstream_calls, ew_upstream_call);
 TAILQ_HEAD(ew_upstream_conns, ew_upstream_conn);
@@ -49,9 +52,11 @@ struct ew_upstream_call {
     uint64_t deadline_ns, armed_ns; /* 0: none */
     uint64_t connect_by_ns;
 
-    struct ew_upstream_origin *origin;
-    struct ew_upstream_conn *conn; /* NULL: waits for one, among the origin's */
-    struct ew_buf request;         /* the head of it */
+    const char *name;                      /* of the server, for sentences */
+    struct ew_upstream_transfer *transfer; /* libcurl's; else NULL */
+    struct ew_upstream_origin *origin;     /* else NULL */
+    struct ew_upstream_conn *conn;         /* NULL: waits for one, among the origin's */
+    struct ew_buf request;                 /* the head of it; of libcurl's, the server's name */
     struct ew_http_parse parse;
 
     bool queued, waiting;
@@ -97,9 +102,10 @@ struct ew_upstreams {
     struct ew_loop *loop;
     struct ew_resolver *resolver;
     struct event *work, *sweep;
-    bool sweeping;
-    unsigned turn; /* of work */
-    int calling;   /* depth of callbacks of the caller's */
+    struct ew_upstream_curl *curl; /* NULL: not needed yet */
+    bool sweeping, proxied;        /* http goes through a proxy */
+    unsigned turn;                 /* of work */
+    int calling;                   /* depth of callbacks of the caller's */
     int origin_count, spare_count;
     struct ew_upstream_origins origins[EW_UPSTREAM_BUCKETS];
     struct ew_upstream_calls calls, spares, queue;
@@ -128,7 +134,10 @@ void ew_upstream_fail(struct ew_upstream_call *call, enum ew_upstream_failure fa
 /* The call is off its connection, and its answer whole. */
 void ew_upstream_done(struct ew_upstream_call *call);
 /* Tells status, type and the rest; afterwards the call may be gone. */
-void ew_upstream_tell_head(struct ew_upstream_call *call);
+void ew_upstream_tell_head(struct ew_upstream_call *call, int status,
+                           const char *(*header)(const struct ew_upstream_head *head,
+                                                 const char *name),
+                           const void *own);
 
 /* upstream_origin.c */
 /* NULL: no memory. */
@@ -153,5 +162,14 @@ void ew_upstream_conn_begin(struct ew_upstream_conn *conn, struct ew_upstream_ca
 void ew_upstream_conn_free(struct ew_upstream_conn *conn);
 void ew_upstream_conn_pause(struct ew_upstream_conn *conn);
 void ew_upstream_conn_go_on(struct ew_upstream_conn *conn); /* not in a call of the caller's */
+
+/* upstream_curl.c */
+int ew_upstream_curl_begin(struct ew_upstream_call *call, const struct ew_upstream_ask *ask,
+                           struct ew_err *err);
+void ew_upstream_curl_drop(struct ew_upstream_call *call);  /* ends the transfer, whole or not */
+void ew_upstream_curl_go_on(struct ew_upstream_call *call); /* not in a call of the caller's */
+bool ew_upstream_curl_has_address(const struct ew_upstream_call *call);
+bool ew_upstream_curl_has_proxy(void); /* the environment names one, for http */
+void ew_upstream_curl_close(struct ew_upstreams *upstreams);
 
 #endif

@@ -144,7 +144,11 @@ static void test_answers_good_and_bad_at_once_and_a_byte_at_a_time(void **state)
 static void test_a_head_or_line_without_end_is_too_large(void **state)
 {
     (void)state;
-    static const char *const units[] = {"A: b\r\n", "x", "HTTP/1.1 102 P\r\n\r\n"};
+    static const char *const units[] = {
+        "A: 0123456789012345678901234567890123456789012345678901234567890123456789\r\n",
+        "0123456789012345678901234567890123456789012345678901234567890123456789",
+        "HTTP/1.1 102 0123456789012345678901234567890123456789012345678901234567\r\n\r\n",
+    };
     static const char *const begins[] = {OK200, OK200 "Long: ", ""};
     for (size_t i = 0; i < EW_COUNT(units); i++) {
         struct upstream_world world;
