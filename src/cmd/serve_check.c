@@ -82,10 +82,10 @@ int ew_serve_check(const struct ew_config *config, struct ew_err *err)
     rc = rc ? rc : check_tls(config, err);
     if (rc)
         return rc;
-    printf("%s: fine: %s://%s,", config->file ? config->file : "options",
+    printf("%s: fine: %s://%s", config->file ? config->file : "options",
            config->tls_certificate ? "https" : "http", config->listen);
     for (unsigned i = 0; engine && i < engine->model_count; i++)
-        printf("%s %s", i ? "," : " serves", engine->models[i]);
+        printf("%s %s", i ? "," : ", serves", engine->models[i]);
     unsigned others = config->device_count - (engine ? 1 : 0);
     if (others)
         printf("; asks %u device%s", others, others > 1 ? "s" : "");

@@ -2,7 +2,6 @@
 #include "cmd/serve_options.h"
 
 #include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -82,24 +81,6 @@ static int apply_policy(struct ew_config *config, const struct ew_serve_options 
     return 0;
 }
 
-/* What the file may say and a server can't do yet. */
-static int refuse_unserved(const struct ew_config *config, struct ew_err *err)
-{
-    const struct ew_config_device *engine = ew_config_engine(config);
-    bool wants = isfinite(config->quality_min);
-    for (unsigned i = 0; i < config->client_count; i++)
-        wants |= isfinite(config->clients[i].quality_min);
-    if (config->device_count > 1 || (config->device_count && !engine))
-        return ew_fail(err, EW_EINVAL, "devices with url aren't served yet");
-    if (config->cloud_count)
-        return ew_fail(err, EW_EINVAL, "clouds aren't served yet");
-    if (config->join_secret)
-        return ew_fail(err, EW_EINVAL, "devices can't join yet");
-    if (engine && engine->limit_count)
-        return ew_fail(err, EW_EINVAL, "limits of a device aren't kept yet");
-    return wants ? ew_fail(err, EW_EINVAL, "min_quality isn't kept yet") : 0;
-}
-
 static int apply(struct ew_config *config, const struct ew_serve_options *o, struct ew_err *err)
 {
     int rc = apply_listen(config, o, err);
@@ -116,7 +97,9 @@ static int apply(struct ew_config *config, const struct ew_serve_options *o, str
     config->ledger_durable |= o->durable;
     config->insecure |= o->insecure;
     rc = rc ? rc : ew_config_check(config, err);
-    return rc ? rc : refuse_unserved(config, err);
+    if (!rc && config->join_secret)
+        rc = ew_fail(err, EW_EINVAL, "devices can't join yet");
+    return rc;
 }
 
 /* Where the file is that was asked for; "" where options are all there is. */

@@ -2,6 +2,7 @@
 #include "serve/account.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -27,11 +28,19 @@ static void set_times(struct ew_record *r, const struct ew_exchange *x)
         r->load_ms = ms_between(x->loading_ns, x->loaded_ns ? x->loaded_ns : x->ended_ns);
     if (x->queued_ns)
         r->queue_ms = ms_between(x->queued_ns, x->begun_ns ? x->begun_ns : x->ended_ns);
-    if (t->first_ns) {
-        r->ttft_ms = ms_between(x->arrived_ns, t->first_ns);
-        r->decode_ms = ms_between(t->first_ns, t->last_ns);
+    const struct ew_relay *relay = x->relay && x->relay->streams ? x->relay : NULL;
+    uint64_t first_ns = relay ? relay->first_ns : t->first_ns;
+    if (first_ns) {
+        r->ttft_ms = ms_between(x->arrived_ns, first_ns);
+        r->decode_ms = ms_between(first_ns, relay ? relay->last_ns : t->last_ns);
     }
     r->total_ms = ms_between(x->arrived_ns, x->ended_ns);
+}
+
+/* By our own engine, by the place that answered, or by us where it told nothing. */
+static const char *tokens_kind(const struct ew_exchange *x)
+{
+    return !x->relay ? "counted" : x->relay->has_usage ? "reported" : "estimated";
 }
 
 static void set_tokens(struct ew_record *r, const struct ew_exchange *x)
@@ -43,8 +52,10 @@ static void set_tokens(struct ew_record *r, const struct ew_exchange *x)
         prompt += x->job.prompts[i].count;
     if (prompt)
         r->prompt_tokens = (int64_t)prompt;
+    if (!prompt && u->prompt_tokens)
+        r->prompt_tokens = u->prompt_tokens;
     if (prompt || x->begun_ns)
-        SET(r, tokens_kind, text_of("counted"));
+        SET(r, tokens_kind, text_of(tokens_kind(x)));
     if (x->begun_ns) {
         r->cached_tokens = u->cached_tokens;
         r->output_tokens = u->output_tokens;
@@ -70,12 +81,33 @@ static const char *finish_of(const struct ew_exchange *x)
         return "cancelled";
     if (x->fault.status)
         return "error";
-    return x->choices ? names[x->choices[0].finish] : "stop";
+    return x->choices || x->relay ? names[ew_exchange_finish(x)] : "stop";
 }
 
 static int status_of(const struct ew_exchange *x)
 {
     return x->gone ? 499 : x->fault.status ? x->fault.status : 200;
+}
+
+/* Where it went, why, and what was weighed. */
+static void set_way(struct ew_record *r, const struct ew_exchange *x)
+{
+    static const char *const kinds[] = {"engine", "device", "cloud"};
+    const struct ew_route *way = &x->way;
+    const bool nowhere = x->fault.status && !x->begun_ns;
+    if (x->begun_ns) {
+        SET(r, device, text_of(way->place));
+        SET(r, place, text_of(kinds[way->kind]));
+    }
+    r->attempts = way->attempts;
+    SET(r, reason,
+        text_of(way->reason != EW_REASON_NONE && !nowhere ? ew_reason_name(way->reason)
+                : x->fault.code                           ? x->fault.code
+                                                          : ""));
+    r->edge_cents = way->edge_cents;
+    r->cloud_cents = way->cloud_cents;
+    if (way->log.bytes)
+        snprintf(r->decision, sizeof r->decision, "[%s]", ew_buf_cstr(&way->log));
 }
 
 static void fill(struct ew_record *r, const struct ew_exchange *x)
@@ -90,12 +122,7 @@ static void fill(struct ew_record *r, const struct ew_exchange *x)
     r->status = status_of(x);
     SET(r, finish, text_of(finish_of(x)));
     SET(r, error, text_of(x->fault.message));
-    if (x->begun_ns) {
-        SET(r, device, text_of(x->device));
-        SET(r, place, text_of("engine"));
-    }
-    r->attempts = x->begun_ns != 0;
-    SET(r, reason, text_of(x->begun_ns ? "local" : x->fault.code ? x->fault.code : ""));
+    set_way(r, x);
     if (x->job.request.model) {
         SET(r, model, text_of(x->job.request.model));
         r->stream = x->job.request.stream;

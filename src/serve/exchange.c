@@ -18,7 +18,6 @@ static uint64_t now(void)
     return ew_clock_now_ns(&ew_clock_real);
 }
 
-static void pump(struct ew_server *server);
 static void end(struct ew_exchange *x);
 
 /* ---- coming and going ---- */
@@ -46,6 +45,8 @@ static void drop(struct ew_exchange *x)
     leave(server, x);
     ew_exchange_drop_choices(x);
     ew_grammars_put(server->grammars, &x->grammar);
+    ew_relay_close(x);
+    ew_route_fini(&x->way);
     ew_job_fini(&x->job);
     ew_buf_fini(&x->out);
     if (x->holds_model)
@@ -57,26 +58,38 @@ static void drop(struct ew_exchange *x)
 /* What never began isn't counted against its client. */
 static void settle(struct ew_exchange *x)
 {
-    const struct ew_job_tally *t = &x->job.seen;
+    const struct ew_usage *usage = &x->usage;
     struct ew_amounts amounts = {0};
     if (x->begun_ns) {
-        const struct ew_reply reply = ew_exchange_reply(x);
-        const struct ew_energy *energy = &reply.usage.energy;
+        bool known = usage->energy.kind != EW_ENERGY_UNKNOWN;
         amounts.of[EW_LIMIT_REQUESTS] = 1;
-        amounts.of[EW_LIMIT_TOKENS] = (double)t->prompt_tokens + t->output_tokens;
-        amounts.of[EW_LIMIT_JOULES] = energy->kind == EW_ENERGY_UNKNOWN ? NAN : energy->joules;
-        amounts.of[EW_LIMIT_CENTS] = reply.usage.cost_cents;
+        amounts.of[EW_LIMIT_TOKENS] = (double)usage->prompt_tokens + usage->output_tokens;
+        amounts.of[EW_LIMIT_JOULES] = known ? usage->energy.joules : NAN;
+        amounts.of[EW_LIMIT_CENTS] = usage->cost_cents;
     }
     ew_quotas_settle(x->server->quotas, &x->claim, &amounts, x->ended_ns);
 }
 
+static enum ew_outcome outcome_of(const struct ew_exchange *x)
+{
+    if (x->gone)
+        return EW_OUTCOME_CANCELLED;
+    if (x->fault.status >= 500 && x->fault.status != 504)
+        return EW_OUTCOME_FAILED;
+    return x->fault.status ? EW_OUTCOME_CANCELLED : EW_OUTCOME_GOOD;
+}
+
 /* Nobody else has it any more: its row, then its answer. */
-static void conclude(struct ew_exchange *x)
+void ew_exchange_conclude(struct ew_exchange *x)
 {
     struct ew_server *server = x->server;
     EW_ASSERT(!x->task.pending && !x->job.held);
+    if (x->relay)
+        ew_upstream_cancel(&x->relay->call);
     ew_queue_leave(server->queue, &x->item, now());
+    x->usage = ew_exchange_usage(x);
     x->ended_ns = now();
+    ew_route_leave(x, outcome_of(x), EW_ROUTE_MAY_RETURN, x->ended_ns);
     settle(x);
     if (x->http)
         ew_exchange_compose_end(x);
@@ -88,7 +101,7 @@ static void conclude(struct ew_exchange *x)
             ew_exchange_tell_end(x);
         drop(x);
     }
-    pump(server);
+    ew_exchange_pump(server);
 }
 
 /* Takes back what was begun; concludes at once where nobody else has a part of it. */
@@ -104,10 +117,10 @@ static void end(struct ew_exchange *x)
     }
     ew_queue_leave(server->queue, &x->item, now());
     x->state = EW_EXCHANGE_ENDING;
-    if (x->begun_ns && !x->job.released)
+    if (x->computes && !x->job.released)
         ew_jobs_end(server->jobs, &x->job);
     else if (!x->task.pending)
-        conclude(x);
+        ew_exchange_conclude(x);
 }
 
 void ew_exchange_fail(struct ew_exchange *x, const struct ew_fault *fault)
@@ -124,63 +137,7 @@ void ew_exchange_gone(struct ew_exchange *x)
     if (x->state != EW_EXCHANGE_COMMITTING && !(x->state == EW_EXCHANGE_ENDING && x->fault.status))
         x->gone = true;
     end(x); /* x may be no more */
-    pump(server);
-}
-
-/* ---- the queue ---- */
-
-static struct ew_exchange *of_item(struct ew_queue_item *item)
-{
-    return (void *)((char *)item - offsetof(struct ew_exchange, item));
-}
-
-static void overloaded(struct ew_exchange *x, const char *why)
-{
-    struct ew_fault fault;
-    double s = ew_queue_retry_s(x->server->queue);
-    ew_fault_set(&fault, 503, "overloaded", NULL,
-                 "The server is overloaded: %s. Try again in "
-                 "%.0f s.",
-                 why, s);
-    fault.retry_after_s = s;
-    ew_exchange_fail(x, &fault);
-}
-
-/* Whoever may start does; who must make room is paused first. */
-static void pump(struct ew_server *server)
-{
-    struct ew_queue_item *item;
-    for (;;) {
-        while ((item = ew_queue_next(server->queue))) {
-            struct ew_exchange *x = of_item(item);
-            x->state = EW_EXCHANGE_RUNNING;
-            if (!x->begun_ns)
-                x->begun_ns = now();
-            ew_jobs_run(server->jobs, &x->job);
-        }
-        if (!(item = ew_queue_victim(server->queue)))
-            return;
-        of_item(item)->state = EW_EXCHANGE_QUEUED;
-        ew_jobs_pause(server->jobs, &of_item(item)->job);
-    }
-}
-
-static void enqueue(struct ew_exchange *x)
-{
-    struct ew_err err = {0};
-    struct ew_fault fault;
-    x->state = EW_EXCHANGE_QUEUED;
-    x->queued_ns = now();
-    int failed =
-        ew_queue_put(x->server->queue, &x->item, x->key, x->job.stream_count, x->queued_ns, &err);
-    if (failed == EW_ELIMIT) {
-        overloaded(x, err.text);
-    } else if (failed) {
-        ew_fault_set(&fault, 503, NULL, NULL, "%s", err.text);
-        ew_exchange_fail(x, &fault);
-    } else {
-        pump(x->server);
-    }
+    ew_exchange_pump(server);
 }
 
 /* ---- preparing ---- */
@@ -203,6 +160,10 @@ static uint64_t bound_tokens(struct ew_exchange *x)
 {
     const struct ew_job *job = &x->job;
     uint64_t prompts = 0, answers = 0, most = ew_quotas_tokens_max(x->server->quotas, x->client);
+    if (!job->prompt_count) { /* not prepared: another place may answer it */
+        ew_route_forecast(x);
+        return (uint64_t)(x->way.forecast.prompt_tokens + x->way.forecast.output_tokens_max);
+    }
     for (size_t i = 0; i < job->prompt_count; i++) {
         uint64_t rest = x->model->about.ctx - job->prompts[i].count;
         uint64_t each = job->request.max_tokens && job->request.max_tokens < rest
@@ -232,7 +193,24 @@ static void claim(struct ew_exchange *x)
     if (refused)
         ew_exchange_fail(x, &x->prepared);
     else
-        enqueue(x);
+        ew_exchange_enqueue(x);
+}
+
+/* The engine can't, but maybe another place. */
+static void engine_failed(struct ew_exchange *x, const struct ew_fault *fault)
+{
+    if (x->holds_model)
+        ew_models_done(x->model, now());
+    x->holds_model = false;
+    x->model = NULL;
+    ew_exchange_elsewhere(x, fault, fault->status >= 500 ? EW_OUTCOME_FAILED : EW_OUTCOME_CANCELLED,
+                          EW_ROUTE_NEVER_AGAIN);
+}
+
+static bool is_unfit(const struct ew_fault *fault)
+{
+    return fault->status >= 500 ||
+           (fault->code && strcmp(fault->code, "context_length_exceeded") == 0);
 }
 
 static void prepared(struct ew_task *task)
@@ -240,12 +218,16 @@ static void prepared(struct ew_task *task)
     struct ew_exchange *x = of_task(task);
     struct ew_err err = {0};
     if (x->state == EW_EXCHANGE_ENDING) {
-        conclude(x);
+        ew_exchange_conclude(x);
+    } else if (x->prepared.status && x->item.runs && is_unfit(&x->prepared)) {
+        engine_failed(x, &x->prepared);
     } else if (x->prepared.status) {
         ew_exchange_fail(x, &x->prepared);
     } else if (ew_exchange_make_choices(x, &err)) {
         ew_fault_set(&x->prepared, 503, NULL, NULL, "%s", err.text);
         ew_exchange_fail(x, &x->prepared);
+    } else if (x->item.runs) {
+        ew_exchange_compute(x);
     } else {
         claim(x);
     }
@@ -257,7 +239,7 @@ static void prepare(struct ew_exchange *x)
     x->state = EW_EXCHANGE_PREPARING;
     x->job.slot = &x->model->slot;
     if (x->job.request.load_only) {
-        conclude(x);
+        ew_exchange_conclude(x);
         return;
     }
     x->task = (struct ew_task){.run = run_prepare, .done = prepared};
@@ -268,12 +250,43 @@ static void model_told(struct ew_models_waiter *waiter, const struct ew_fault *f
 {
     struct ew_exchange *x = (void *)((char *)waiter - offsetof(struct ew_exchange, waiter));
     x->loaded_ns = now();
-    if (fault) {
-        x->model = NULL;
-        ew_exchange_fail(x, fault);
-    } else {
+    if (!fault) {
         prepare(x);
+        return;
     }
+    x->model = NULL;
+    if (x->item.runs)
+        engine_failed(x, fault);
+    else
+        ew_exchange_fail(x, fault);
+}
+
+static void no_model(const struct ew_exchange *x, struct ew_fault *fault)
+{
+    ew_fault_set(fault, 404, "model_not_found", NULL, /* as OpenAI; /v1/models/NAME names it */
+                 "The model '%s' does not exist or you do not have access to it.",
+                 x->job.request.model);
+}
+
+/* Its model, then its tokens. x may be no more afterwards. */
+void ew_exchange_load(struct ew_exchange *x)
+{
+    const struct ew_request *r = &x->job.request;
+    struct ew_fault fault;
+    x->state = EW_EXCHANGE_LOADING;
+    x->model = ew_models_find(x->server->models, *x->way.there ? x->way.there : r->model);
+    if (!x->model) {
+        no_model(x, &fault);
+        ew_exchange_fail(x, &fault);
+        return;
+    }
+    if (r->keep_alive_s == r->keep_alive_s)
+        x->model->keep_alive_s = r->keep_alive_s;
+    x->loading_ns = now();
+    if (!ew_models_ask(x->model, &x->waiter, x->loading_ns))
+        return;
+    x->loading_ns = 0;
+    prepare(x);
 }
 
 /* ---- arriving ---- */
@@ -322,6 +335,7 @@ static int check_room(const struct ew_exchange *x, struct ew_fault *fault)
     uint32_t all = ew_queue_waiting(server->queue) + ew_queue_running(server->queue);
     const struct ew_queue_params params = ew_reload_queue_params(server->config);
     uint32_t limit = params.places + params.waiting_max;
+    bool engine_alone = ew_fleet_size(server->fleet) == 1 && ew_fleet_engine(server->fleet);
     double s = ew_queue_retry_s(server->queue);
     if (server->state >= EW_SERVER_ENDING) {
         ew_fault_set(fault, 503, NULL, NULL, "The server is shutting down.");
@@ -337,7 +351,8 @@ static int check_room(const struct ew_exchange *x, struct ew_fault *fault)
         return -1;
     }
     /* This one is counted already. */
-    if (server->exchange_count > limit && server->exchange_count - server->committing > limit) {
+    if (engine_alone && server->exchange_count > limit &&
+        server->exchange_count - server->committing > limit) {
         ew_fault_set(fault, 503, "overloaded", NULL,
                      "The server is overloaded: %u requests run or "
                      "wait. Try again in %.0f s.",
@@ -346,17 +361,6 @@ static int check_room(const struct ew_exchange *x, struct ew_fault *fault)
         return -1;
     }
     return 0;
-}
-
-static int check_model(struct ew_exchange *x, struct ew_fault *fault)
-{
-    const char *name = x->job.request.model;
-    x->model = ew_models_find(x->server->models, name);
-    if (x->model)
-        return 0;
-    ew_fault_set(fault, 404, "model_not_found", NULL, /* as OpenAI; /v1/models/NAME names it */
-                 "The model '%s' does not exist or you do not have access to it.", name);
-    return -1;
 }
 
 static void note_origin(struct ew_exchange *x, const char *client)
@@ -371,7 +375,6 @@ static void note_origin(struct ew_exchange *x, const char *client)
     snprintf(x->client, sizeof x->client, "%s", client);
     snprintf(x->peer, sizeof x->peer, "%s", ew_http_peer(x->http));
     snprintf(x->policy, sizeof x->policy, "%s", config->version);
-    snprintf(x->device, sizeof x->device, "%s", ew_server_device(x->server));
     x->tariff_cents_per_kwh = config->tariff_cents_per_kwh;
     x->keeps_prompt = config->ledger_prompts;
     x->durable = config->ledger_durable;
@@ -384,7 +387,12 @@ static void admit(struct ew_exchange *x)
     struct ew_fault fault = {0};
     struct ew_request *r = &x->job.request;
     if (check_room(x, &fault) || x->wire->parse(r, ew_http_body(x->http), &fault) ||
-        check_model(x, &fault)) {
+        ew_route_read(x, &fault)) {
+        ew_exchange_fail(x, &fault);
+        return;
+    }
+    if (!ew_route_places(x)) {
+        no_model(x, &fault);
         ew_exchange_fail(x, &fault);
         return;
     }
@@ -393,13 +401,10 @@ static void admit(struct ew_exchange *x)
         r->sampling.seed = ew_rng_next(&x->server->rng);
     ew_server_id(x->server, r->kind == EW_REQUEST_CHAT ? "chatcmpl-" : "cmpl-", x->reply_id,
                  sizeof x->reply_id);
-    if (r->keep_alive_s == r->keep_alive_s)
-        x->model->keep_alive_s = r->keep_alive_s;
-    x->loading_ns = now();
-    if (!ew_models_ask(x->model, &x->waiter, x->loading_ns))
-        return; /* x may be no more */
-    x->loading_ns = 0;
-    prepare(x);
+    if (x->way.only_engine || r->load_only)
+        ew_exchange_load(x);
+    else
+        claim(x);
 }
 
 void ew_exchange_begin(struct ew_server *server, struct ew_http_request *http,
@@ -417,13 +422,14 @@ void ew_exchange_begin(struct ew_server *server, struct ew_http_request *http,
     x->wire = wire;
     x->route = route;
     x->waiter.told = model_told;
+    x->speaks_openai = wire == &ew_openai_chat || wire == &ew_openai_completion;
     x->state = EW_EXCHANGE_LOADING;
-    ew_buf_init(&x->out, 1 << 20);
+    ew_route_init(&x->way);
+    ew_buf_init(&x->out, EW_EXCHANGE_OUT_MAX);
     ew_job_init(&x->job);
     ew_server_id(server, "req_", x->id, sizeof x->id);
     ew_http_add_header(http, "X-Edgewise-Request-Id", x->id);
     ew_http_add_header(http, "X-Request-Id", x->id);
-    ew_http_add_header(http, "X-Edgewise-Device", ew_server_device(server));
     ew_http_set_user(http, x);
     note_origin(x, client);
     join(server, x);
@@ -438,23 +444,32 @@ static void stall(struct ew_exchange *x)
     ew_queue_leave(x->server->queue, &x->item, now());
     ew_jobs_pause(x->server->jobs, &x->job);
     x->state = EW_EXCHANGE_STALLED;
-    pump(x->server);
+    ew_exchange_pump(x->server);
 }
 
 void ew_exchange_drained(struct ew_exchange *x)
 {
-    if (x->state != EW_EXCHANGE_STALLED || ew_exchange_write(x, NULL))
+    bool reads = x->state == EW_EXCHANGE_STALLED || x->state == EW_EXCHANGE_RELAYING;
+    if (!reads || ew_exchange_write(x, NULL))
         return;
+    if (x->state == EW_EXCHANGE_RELAYING) {
+        ew_relay_resume(x->relay);
+        return;
+    }
+    if (x->relay) {
+        ew_exchange_conclude(x);
+        return;
+    }
     if (x->job.released) {
-        conclude(x);
+        ew_exchange_conclude(x);
         return;
     }
     x->state = EW_EXCHANGE_QUEUED;
     ew_queue_back(x->server->queue, &x->item, x->key);
     if (x->item.client)
-        pump(x->server);
+        ew_exchange_pump(x->server);
     else
-        overloaded(x, "no memory for the queue");
+        ew_exchange_overloaded(x, "no memory for the queue");
 }
 
 static void blame(struct ew_exchange *x)
@@ -471,12 +486,26 @@ static void blame(struct ew_exchange *x)
     ew_log(EW_LOG_ERROR, "%s: %s", x->id, x->fault.message);
 }
 
+/* What the engine did is how policy knows its speed. */
+static void observe(struct ew_exchange *x)
+{
+    const struct ew_job_tally *t = &x->job.seen;
+    struct ew_visit *visit = &x->way.visit;
+    if (!visit->open || !t->first_ns)
+        return;
+    if (!visit->first_ns)
+        ew_place_first(&x->way.member->place, visit, t->first_ns);
+    ew_place_token(&x->way.member->place, visit, t->output_tokens - x->tokens_seen);
+    x->tokens_seen = t->output_tokens;
+}
+
 static void take_news(struct ew_exchange *x)
 {
     struct ew_err err = {0};
     struct ew_fault fault;
     int failed = 0;
     blame(x);
+    observe(x);
     if (x->http && x->job.request.stream && !x->fault.status)
         failed = ew_exchange_tell(x, &err);
     if (failed == EW_ELIMIT && x->out.bytes && !x->job.released && x->out.bytes < x->out.max / 2) {
@@ -485,7 +514,7 @@ static void take_news(struct ew_exchange *x)
     } else if (failed && x->job.released && failed == EW_ELIMIT) {
         x->state = EW_EXCHANGE_STALLED; /* all is computed; its end waits for the reader */
         ew_queue_leave(x->server->queue, &x->item, now());
-        pump(x->server);
+        ew_exchange_pump(x->server);
         return;
     } else if (failed) {
         ew_fault_set(&fault, 500, NULL, NULL, "%s", err.text);
@@ -495,7 +524,7 @@ static void take_news(struct ew_exchange *x)
             ew_exchange_fail(x, &fault);
     }
     if (x->job.released)
-        conclude(x);
+        ew_exchange_conclude(x);
 }
 
 void ew_exchange_news(void *user)
@@ -536,18 +565,26 @@ static void time_out(struct ew_exchange *x)
 
 void ew_exchange_tick(struct ew_server *server, uint64_t now_ns)
 {
-    struct ew_queue_item *item;
-    while ((item = ew_queue_expired(server->queue, now_ns)))
-        overloaded(of_item(item), "no place became free in time");
+    ew_exchange_expire(server, now_ns);
     struct ew_exchange *x = server->exchanges;
     while (x) {
         bool late = x->state < EW_EXCHANGE_ENDING && now_ns >= x->deadline_ns;
         bool lost = x->state == EW_EXCHANGE_LOADING && now_ns >= x->patience_ns;
+        /* It was at a place that failed, so the queue's own deadline isn't for it. */
+        bool tired = x->state == EW_EXCHANGE_QUEUED && x->last_fault.status && !x->computes &&
+                     now_ns >= x->patience_ns;
+        bool over = x->state == EW_EXCHANGE_RELAYING && ew_relay_tick(x->relay, now_ns);
         if (late)
             time_out(x);
         else if (lost)
-            overloaded(x, "its model wasn't loaded in time");
+            ew_exchange_overloaded(x, "its model wasn't loaded in time");
+        else if (tired)
+            ew_exchange_fail(x, &x->last_fault);
+        else if (over)
+            ew_exchange_relayed(x);
         /* The end of one may be the end of others, who waited for its model: from the start. */
-        x = late || lost ? server->exchanges : x->next;
+        x = late || lost || tired || over ? server->exchanges : x->next;
     }
+    if (ew_queue_waiting(server->queue))
+        ew_exchange_pump(server); /* a window may have room again */
 }

@@ -1,7 +1,13 @@
 /* exchange.h - one request for an answer of a model, from its arrival to its row in the ledger.
  *
- *     arrived -> LOADING (its model) -> PREPARING (tokens) -> QUEUED -> RUNNING -> ENDING
- *             -> COMMITTING (its row, where answers wait for that) -> answered and gone
+ *     arrived -> QUEUED (until policy says where) -> RELAYING (another place answers)
+ *                                                 -> LOADING (the engine's model) -> PREPARING
+ *                                                    (tokens) -> RUNNING
+ *             -> ENDING -> COMMITTING (its row, where answers wait for that) -> answered and gone
+ *
+ * Where nobody but the engine has the model, it is loaded and the prompt prepared before QUEUED:
+ * then its tokens are known exactly when it is decided. A place that fails before the first token
+ * has reached the client sends the request back to QUEUED, for another place.
  *
  * It leaves that way at any point: refused, out of time, its client gone, the server at its end.
  * Then what was begun is taken back, the row is written all the same, and who is still there is
@@ -11,13 +17,19 @@
 #define EW_EXCHANGE_H
 
 #include "api/tools.h"
+#include "serve/relay.h"
+#include "serve/route.h"
 #include "serve/server_int.h"
+
+/* Bytes that wait for a slow reader, while its answer is computed. */
+enum { EW_EXCHANGE_OUT_MAX = 1 << 20 };
 
 enum ew_exchange_state {
     EW_EXCHANGE_LOADING,
     EW_EXCHANGE_PREPARING,
     EW_EXCHANGE_QUEUED,
     EW_EXCHANGE_RUNNING,
+    EW_EXCHANGE_RELAYING,
     EW_EXCHANGE_STALLED,
     EW_EXCHANGE_ENDING, /* the worker or the engine still has it */
     EW_EXCHANGE_COMMITTING,
@@ -43,11 +55,20 @@ struct ew_exchange {
     char id[40], reply_id[48], client[64], peer[48];
     uint64_t key; /* whose it is, to the queue */
     /* Of the configuration with which it began. */
-    char policy[24], device[64];
+    char policy[24];
     double tariff_cents_per_kwh;
     bool keeps_prompt, durable;
     uint64_t deadline_ns, patience_ns; /* of the answer; of what comes before it begins */
     /* Its way. */
+    struct ew_route way;
+    struct ew_relay *relay, *relay_before; /* of the place that answers; one that broke off */
+    bool speaks_openai;         /* its client: what another place says can be passed on as it is */
+    bool may_wait;              /* there was room in the queue when it came */
+    bool computes;              /* the engine has its job */
+    uint32_t tokens_seen;       /* of the engine's answer, by policy */
+    struct ew_usage usage;      /* once it has ended */
+    struct ew_usage spent;      /* by places that broke off in the midst */
+    struct ew_fault last_fault; /* of the place that failed last; status 0: none did */
     struct ew_job job;
     struct ew_models_entry *model; /* held, or waited for */
     struct ew_models_waiter waiter;
@@ -71,14 +92,36 @@ void ew_exchange_begin(struct ew_server *server, struct ew_http_request *http,
 /* For the loop's callbacks. */
 void ew_exchange_gone(struct ew_exchange *exchange);
 void ew_exchange_drained(struct ew_exchange *exchange);
-void ew_exchange_news(void *server);      /* jobs has some */
-void ew_exchange_committed(void *server); /* the ledger has some */
+void ew_exchange_news(void *server);           /* jobs has some */
+void ew_exchange_committed(void *server);      /* the ledger has some */
+void ew_exchange_places_changed(void *server); /* a place has come, or is well again */
 void ew_exchange_tick(struct ew_server *server, uint64_t now_ns);
 /* Ends it with that fault, whatever it is at. */
 void ew_exchange_fail(struct ew_exchange *exchange, const struct ew_fault *fault);
 
+/* Its model of the engine, then its tokens. */
+void ew_exchange_load(struct ew_exchange *exchange);
+/* Nobody else has a part of it any more: its row, then the end of its answer. */
+void ew_exchange_conclude(struct ew_exchange *exchange);
+
+/* exchange_place.c: where it goes. The exchange may be no more after any of these. */
+void ew_exchange_enqueue(struct ew_exchange *exchange); /* and decides at once, where it can */
+void ew_exchange_pump(struct ew_server *server);        /* who waits and has a place now, goes */
+void ew_exchange_compute(struct ew_exchange *exchange); /* it is prepared, and has its place */
+void ew_exchange_overloaded(struct ew_exchange *exchange, const char *why);
+void ew_exchange_expire(struct ew_server *server, uint64_t now_ns);
+/* The place failed, and nothing was told yet: as if it had just come, but for that place. */
+void ew_exchange_elsewhere(struct ew_exchange *exchange, const struct ew_fault *fault,
+                           enum ew_outcome outcome, enum ew_route_again again);
+/* For relay.c: the other place has answered, or failed. */
+void ew_exchange_relayed(struct ew_exchange *exchange);
+
 /* exchange_tell.c: what its client reads. */
 struct ew_reply ew_exchange_reply(const struct ew_exchange *exchange);
+struct ew_usage ew_exchange_usage(const struct ew_exchange *exchange); /* as far as it is */
+enum ew_finish ew_exchange_finish(const struct ew_exchange *exchange); /* of its first choice */
+/* The head of a stream goes out, once. */
+int ew_exchange_start_stream(struct ew_exchange *exchange);
 int ew_exchange_make_choices(struct ew_exchange *exchange, struct ew_err *err);
 void ew_exchange_drop_choices(struct ew_exchange *exchange);
 /* The newest pieces; to the client when streamed. EW_ELIMIT: it doesn't read fast enough. */

@@ -18,10 +18,21 @@
 
 /* ---- the reply's head ---- */
 
-static struct ew_usage usage_of(const struct ew_exchange *x)
+static struct ew_usage add(struct ew_usage usage, const struct ew_usage *spent)
+{
+    usage.output_tokens += spent->output_tokens;
+    usage.cost_cents += spent->output_tokens ? spent->cost_cents : 0;
+    return usage;
+}
+
+struct ew_usage ew_exchange_usage(const struct ew_exchange *x)
 {
     const struct ew_job_tally *t = &x->job.seen;
     struct ew_usage usage = ew_usage_none();
+    if (x->ended_ns)
+        return x->usage;
+    if (x->relay)
+        return add(ew_relay_usage(x), &x->spent);
     usage.prompt_tokens = t->prompt_tokens;
     usage.cached_tokens = t->cached_tokens;
     usage.output_tokens = t->output_tokens;
@@ -34,20 +45,31 @@ static struct ew_usage usage_of(const struct ew_exchange *x)
     return usage;
 }
 
+enum ew_finish ew_exchange_finish(const struct ew_exchange *x)
+{
+    if (x->relay)
+        return x->relay->finish;
+    return x->choices ? x->choices[0].finish : EW_FINISH_NONE;
+}
+
 struct ew_reply ew_exchange_reply(const struct ew_exchange *x)
 {
+    const struct ew_relay *first = x->relay_before ? x->relay_before : x->relay;
+    const char *id = first && first->passes ? ew_answer_id(first->answer) : "";
     struct ew_reply reply = {
         .request = &x->job.request,
         .created_s = x->arrived_ms / 1000,
         .model = x->job.request.model,
         .fingerprint = "edgewise-" EW_VERSION,
-        .device = x->device,
-        .finish = x->choices ? x->choices[0].finish : EW_FINISH_NONE,
-        .usage = usage_of(x),
+        .device = x->way.place,
+        .finish = ew_exchange_finish(x),
+        .usage = ew_exchange_usage(x),
         .load_ns = x->loading_ns && x->loaded_ns ? x->loaded_ns - x->loading_ns : 0,
         .total_ns = x->ended_ns ? x->ended_ns - x->arrived_ns : 0,
     };
-    snprintf(reply.id, sizeof reply.id, "%s", x->reply_id);
+    snprintf(reply.id, sizeof reply.id, "%s", *id ? id : x->reply_id);
+    if (*id && ew_answer_created_s(first->answer))
+        reply.created_s = ew_answer_created_s(first->answer);
     return reply;
 }
 
@@ -201,15 +223,21 @@ static int make_delta(struct ew_exchange *x, uint32_t index, struct ew_delta *de
     return failed;
 }
 
-static int start_stream(struct ew_exchange *x)
+int ew_exchange_start_stream(struct ew_exchange *x)
 {
     struct ew_reply reply = ew_exchange_reply(x);
+    struct ew_relay *relay = x->relay;
     if (x->started)
         return 0;
     x->started = true;
+    ew_route_headers(x);
     ew_http_add_header(x->http, "Cache-Control", "no-cache");
     ew_http_add_header(x->http, "X-Accel-Buffering", "no"); /* nginx passes events on at once */
     ew_http_stream_start(x->http, 200, x->wire->stream_type);
+    if (relay && (relay->passes || relay->told_start))
+        return 0; /* the place's own is there already */
+    if (relay)
+        relay->told_start = true;
     return x->wire->start(&reply, &x->out);
 }
 
@@ -221,7 +249,7 @@ static int tell_choice(struct ew_exchange *x, uint32_t index, struct ew_err *err
     int failed = make_delta(x, index, &delta, &tokens, err);
     if (!failed && (delta.text.bytes || delta.token_count || delta.call_count ||
                     delta.finish != EW_FINISH_NONE)) {
-        failed = start_stream(x);
+        failed = ew_exchange_start_stream(x);
         if (!failed)
             failed = x->wire->delta(&reply, &delta, &x->out);
         if (failed)
@@ -292,6 +320,8 @@ static int compose_whole(struct ew_exchange *x, struct ew_err *err)
     uint32_t count = x->job.stream_count;
     int failed = 0;
     x->out.max = WHOLE_BYTES_MAX;
+    if (x->relay)
+        return ew_relay_compose(x, &reply, err);
     for (uint32_t i = 0; i < count && !failed; i++)
         failed = make_delta(x, i, &deltas[i], &tokens[i], err);
     if (!failed && (failed = x->wire->whole(&reply, deltas, count, &x->out)))
@@ -312,7 +342,7 @@ void ew_exchange_compose_end(struct ew_exchange *x)
     int failed = 0;
     if (is_streamed(x) && !x->fault.status) {
         struct ew_reply reply = ew_exchange_reply(x);
-        failed = start_stream(x);
+        failed = ew_exchange_start_stream(x);
         failed = failed ? failed : x->wire->end(&reply, &x->out);
         if (failed)
             ew_fail(&err, failed, "the end of the answer can't be written");
@@ -333,9 +363,11 @@ void ew_exchange_tell_end(struct ew_exchange *x)
         else
             ew_http_stream_end(x->http);
     } else if (x->fault.status) {
+        ew_route_headers(x);
         ew_routes_fail(x->http, x->wire, &x->fault);
     } else {
         const struct ew_reply reply = ew_exchange_reply(x);
+        ew_route_headers(x);
         add_usage_headers(x, &reply.usage);
         ew_http_reply(x->http, 200, "application/json",
                       (struct ew_str){ew_buf_cstr(&x->out), x->out.bytes});

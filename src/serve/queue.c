@@ -10,6 +10,8 @@
 /* Before anything has ended: a guess, and a short one, since a retry is cheap. */
 #define RETRY_S_FIRST 1.0
 #define RETRY_S_MAX   300.0
+/* Of one client's line, so many are asked whether they fit before its turn is over. */
+enum { LOOKS_MAX = 16 };
 
 struct line {
     struct ew_queue_item *first, *last;
@@ -19,14 +21,15 @@ struct ew_queue_client {
     uint64_t key;
     struct ew_queue_client *before, *next; /* ring; whose turn ended longest ago is first */
     struct line waits, runs;               /* runs: youngest first */
-    uint32_t places;                       /* of those who run */
+    uint32_t places, here;                 /* of those who run, all of them; in the engine */
+    bool passed;                           /* ew_queue_next has asked: nobody fits */
 };
 
 struct ew_queue {
     struct ew_queue_params params;
     struct ew_queue_client *first, *last;
-    uint32_t waiting, running, places;
-    double interval_s; /* mean time between two endings; 0: not known */
+    uint32_t waiting, running, places; /* places: of the engine */
+    double interval_s;                 /* mean time between two endings; 0: not known */
     uint64_t ended_ns;
 };
 
@@ -130,13 +133,15 @@ void ew_queue_set(struct ew_queue *queue, const struct ew_queue_params *params)
     queue->params = *params;
 }
 
-static void start(struct ew_queue *queue, struct ew_queue_item *item)
+static void start(struct ew_queue *queue, struct ew_queue_item *item, enum ew_queue_fit where)
 {
     struct ew_queue_client *client = item->client;
     put_first(&client->runs, item);
     item->runs = item->started = true;
+    item->here = where == EW_QUEUE_HERE;
     client->places += item->places;
-    queue->places += item->places;
+    client->here += item->here ? item->places : 0;
+    queue->places += item->here ? item->places : 0;
     queue->running++;
 }
 
@@ -146,7 +151,8 @@ static void stop(struct ew_queue *queue, struct ew_queue_item *item)
     take(&client->runs, item);
     item->runs = false;
     client->places -= item->places;
-    queue->places -= item->places;
+    client->here -= item->here ? item->places : 0;
+    queue->places -= item->here ? item->places : 0;
     queue->running--;
 }
 
@@ -154,10 +160,6 @@ int ew_queue_put(struct ew_queue *queue, struct ew_queue_item *item, uint64_t ke
                  uint64_t now_ns, struct ew_err *err)
 {
     EW_ASSERT(!item->client && places > 0);
-    bool starts = !queue->waiting && queue->places < queue->params.places;
-    if (!starts && queue->waiting >= queue->params.waiting_max)
-        return ew_fail(err, EW_ELIMIT, "%u requests run and %u wait: there is no room for more",
-                       queue->running, queue->waiting);
     struct ew_queue_client *client = find_or_make(queue, key);
     if (!client)
         return ew_fail(err, EW_ENOMEM, "no memory for a place in the queue");
@@ -166,6 +168,26 @@ int ew_queue_put(struct ew_queue *queue, struct ew_queue_item *item, uint64_t ke
     put_last(&client->waits, item);
     queue->waiting++;
     return 0;
+}
+
+bool ew_queue_has_room(const struct ew_queue *queue)
+{
+    return queue->waiting < queue->params.waiting_max;
+}
+
+bool ew_queue_has_place(const struct ew_queue *queue)
+{
+    return queue->places < queue->params.places;
+}
+
+uint32_t ew_queue_places(const struct ew_queue *queue)
+{
+    return queue->places;
+}
+
+uint32_t ew_queue_places_max(const struct ew_queue *queue)
+{
+    return queue->params.places;
 }
 
 void ew_queue_back(struct ew_queue *queue, struct ew_queue_item *item, uint64_t key)
@@ -182,44 +204,74 @@ void ew_queue_back(struct ew_queue *queue, struct ew_queue_item *item, uint64_t 
     queue->waiting++;
 }
 
-/* The waiting client that runs least; the ring's order decides among equals. */
+/* The waiting client that runs least and wasn't asked yet; among equals, the ring's first. */
 static struct ew_queue_client *neediest(const struct ew_queue *queue)
 {
     struct ew_queue_client *best = NULL;
     for (struct ew_queue_client *c = queue->first; c; c = c->next)
-        if (c->waits.first && (!best || c->places < best->places))
+        if (c->waits.first && !c->passed && (!best || c->places < best->places))
             best = c;
     return best;
 }
 
-struct ew_queue_item *ew_queue_next(struct ew_queue *queue)
+void ew_queue_start(struct ew_queue *queue, struct ew_queue_item *item, enum ew_queue_fit where)
 {
-    struct ew_queue_client *client = neediest(queue);
-    if (!client || queue->places >= queue->params.places)
-        return NULL;
-    struct ew_queue_item *item = client->waits.first;
-    take(&client->waits, item);
+    EW_ASSERT(item->client && !item->runs && where != EW_QUEUE_STAYS);
+    take(&item->client->waits, item);
     queue->waiting--;
-    turn_over(queue, client);
-    start(queue, item);
+    turn_over(queue, item->client);
+    start(queue, item, where);
+}
+
+static struct ew_queue_item *start_one(struct ew_queue *queue, struct ew_queue_client *client,
+                                       ew_queue_fits_fn *fits, void *user)
+{
+    int looks = 0;
+    for (struct ew_queue_item *item = client->waits.first; item && looks < LOOKS_MAX;
+         item = item->next, looks++) {
+        enum ew_queue_fit where = fits(user, item);
+        if (where == EW_QUEUE_STAYS)
+            continue;
+        ew_queue_start(queue, item, where);
+        return item;
+    }
+    return NULL;
+}
+
+struct ew_queue_item *ew_queue_next(struct ew_queue *queue, ew_queue_fits_fn *fits, void *user)
+{
+    struct ew_queue_item *item = NULL;
+    struct ew_queue_client *client;
+    while (!item && (client = neediest(queue))) {
+        client->passed = true;
+        item = start_one(queue, client, fits, user);
+    }
+    for (client = queue->first; client; client = client->next)
+        client->passed = false;
     return item;
 }
 
 struct ew_queue_item *ew_queue_victim(struct ew_queue *queue)
 {
-    const struct ew_queue_client *needy = neediest(queue);
     struct ew_queue_client *most = NULL;
-    if (!needy || needy->places || queue->places < queue->params.places)
+    struct ew_queue_item *youngest = NULL;
+    bool needed = false;
+    if (ew_queue_has_place(queue))
         return NULL;
-    for (struct ew_queue_client *c = queue->first; c; c = c->next)
-        if (!most || c->places > most->places)
+    for (struct ew_queue_client *c = queue->first; c; c = c->next) {
+        needed = needed || (c->waits.first && c->waits.first->here && !c->places);
+        if (!most || c->here > most->here)
             most = c;
-    if (!most || most->places < 2)
+    }
+    if (!needed || !most || most->here < 2)
         return NULL;
-    struct ew_queue_item *item = most->runs.first;
-    ew_queue_back(queue, item, most->key);
+    for (youngest = most->runs.first; youngest && (!youngest->here || youngest->fixed);)
+        youngest = youngest->next;
+    if (!youngest)
+        return NULL;
+    ew_queue_back(queue, youngest, most->key);
     turn_over(queue, most);
-    return item;
+    return youngest;
 }
 
 struct ew_queue_item *ew_queue_expired(struct ew_queue *queue, uint64_t now_ns)

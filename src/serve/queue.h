@@ -1,11 +1,13 @@
-/* queue.h - who is computed now, and who waits: fair among clients, bounded, with a deadline.
+/* queue.h - who is answered now, and who waits: fair among clients, bounded, with a deadline.
  *
- * A place is one stream of the engine. An item (a request) takes as many as it has streams; it may
- * start when one is free, and what has no place yet then waits inside the engine. Who comes next is
- * the waiting client that runs least; among equals, whose turn was longest ago. So fifty requests
- * of one client don't keep the single request of another waiting. When all places are taken and a
- * client with nothing running waits, the youngest request of the client that runs most makes room
- * (ew_queue_victim): it is paused, not lost, and comes first when its client's turn comes.
+ * A place is one stream of the built-in engine; who is answered elsewhere takes none, but counts as
+ * running for its client. An item (a request) takes as many places as it has streams; it may start
+ * when one is free, and what has no place yet then waits inside the engine. Whether an item can
+ * start, and where, the caller is asked (`fits`). Asked first is the waiting client that runs
+ * least; among equals, whose turn was longest ago. So fifty requests of one client don't keep the
+ * single request of another waiting. When all places are taken and a client with nothing running
+ * waits for one, the youngest request of the client that runs most makes room (ew_queue_victim): it
+ * is paused, not lost, and comes first when its client's turn comes.
  *
  * Pure: time comes in as now_ns, nothing is allocated but a record for each client that has
  * something here. Items are embedded in what they stand for. One thread. */
@@ -16,7 +18,7 @@
 
 struct ew_queue_params {
     uint32_t places;
-    uint32_t waiting_max; /* 0: who can't start at once is refused */
+    uint32_t waiting_max; /* 0: nobody waits (ew_queue_has_room) */
     double timeout_s;     /* of waiting for the first start */
 };
 
@@ -26,6 +28,8 @@ struct ew_queue_item {
     struct ew_queue_item *before, *next;
     uint32_t places;
     bool runs, started; /* started: has run before, and has no deadline any more */
+    bool here;          /* runs in the engine, or could: the caller says it while it waits */
+    bool fixed;         /* can't make room now */
     uint64_t deadline_ns;
 };
 
@@ -37,15 +41,25 @@ void ew_queue_close(struct ew_queue **queue); /* empty by then */
 /* Takes effect for what comes after; who waits already keeps its deadline. */
 void ew_queue_set(struct ew_queue *queue, const struct ew_queue_params *params);
 
-/* `key` says whose it is. EW_ELIMIT: it would have to wait, and there is no room to. */
+/* At the end of its client's line. `key` says whose it is. Fails for want of memory alone: whether
+ * it may wait is asked with ew_queue_has_room. */
 int ew_queue_put(struct ew_queue *queue, struct ew_queue_item *item, uint64_t key, uint32_t places,
                  uint64_t now_ns, struct ew_err *err);
+bool ew_queue_has_room(const struct ew_queue *queue);   /* for one more to wait */
+bool ew_queue_has_place(const struct ew_queue *queue);  /* of the engine */
+uint32_t ew_queue_places(const struct ew_queue *queue); /* of the engine that are taken */
+uint32_t ew_queue_places_max(const struct ew_queue *queue);
 /* Back to the front of its client's line, from where it ran (or from nowhere: then as by put, but
- * never refused, and without a deadline; item->client is NULL where there was no memory). */
+ * without a deadline; item->client is NULL where there was no memory). */
 void ew_queue_back(struct ew_queue *queue, struct ew_queue_item *item, uint64_t key);
-/* Who starts now; NULL: nobody waits, or no place is free. */
-struct ew_queue_item *ew_queue_next(struct ew_queue *queue);
-/* Who must make room, put back in line; NULL: nobody has to. */
+/* Where a waiting item can go now. It may not change the queue. */
+enum ew_queue_fit { EW_QUEUE_STAYS, EW_QUEUE_HERE, EW_QUEUE_ELSEWHERE };
+typedef enum ew_queue_fit ew_queue_fits_fn(void *user, struct ew_queue_item *item);
+/* Who starts now, and runs from now on; NULL: nobody waits, or nobody fits. */
+struct ew_queue_item *ew_queue_next(struct ew_queue *queue, ew_queue_fits_fn *fits, void *user);
+/* This one starts, whoever else waits. */
+void ew_queue_start(struct ew_queue *queue, struct ew_queue_item *item, enum ew_queue_fit where);
+/* Who must make room in the engine, put back in line; NULL: nobody has to. */
 struct ew_queue_item *ew_queue_victim(struct ew_queue *queue);
 /* Whose deadline is over, out of the queue; NULL: nobody's. */
 struct ew_queue_item *ew_queue_expired(struct ew_queue *queue, uint64_t now_ns);

@@ -12,8 +12,8 @@ enum { PLACES_DEFAULT = 16 };
 
 struct ew_queue_params ew_reload_queue_params(const struct ew_config *config)
 {
-    uint32_t places =
-        config->devices[0].concurrency ? config->devices[0].concurrency : PLACES_DEFAULT;
+    const struct ew_config_device *engine = ew_server_engine(config);
+    uint32_t places = engine->concurrency ? engine->concurrency : PLACES_DEFAULT;
     return (struct ew_queue_params){
         .places = places < EW_STREAMS_MAX ? places : EW_STREAMS_MAX,
         .waiting_max = config->on_full == EW_ON_FULL_REJECT ? 0 : config->queue_max,
@@ -61,9 +61,11 @@ static int take(struct ew_server *server, struct ew_config *config, struct ew_er
     if (old->tls_certificate && config->tls_certificate)
         failed = ew_http_server_tls(server->http, config->tls_certificate, config->tls_key, err);
     if (!failed)
+        failed = ew_fleet_set(server->fleet, config, err);
+    if (!failed)
         failed = ew_quotas_set(server->quotas, config, err);
     if (!failed)
-        failed = ew_models_set(server->models, &config->devices[0], err);
+        failed = ew_models_set(server->models, ew_server_engine(config), err);
     if (failed)
         return failed;
     struct ew_queue_params params = ew_reload_queue_params(config);

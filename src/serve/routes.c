@@ -17,6 +17,7 @@
 #include "base/jsonw.h"
 #include "serve/account.h"
 #include "serve/exchange.h"
+#include "serve/state.h"
 
 enum { PAGE_BYTES_MAX = 4 << 20, NAME_BYTES_MAX = 128 };
 #define JSON_TYPE "application/json"
@@ -108,53 +109,60 @@ static void reply_json(const struct visit *v, struct ew_buf *body, int failed)
 
 /* ---- models ---- */
 
-static struct ew_wire_model tell_model(const struct ew_models_entry *e)
-{
-    const struct ew_models_about *a = &e->about;
-    return (struct ew_wire_model){
-        .name = e->name,
-        .owner = "edgewise",
-        .created_s = a->created_s,
-        .bytes = a->bytes,
-        .sha256 = a->sha256,
-        .architecture = a->architecture,
-        .quantization = a->quantization,
-        .licence = a->licence,
-        .parameters = a->parameters,
-        .ctx = a->ctx,
-        .embedding = a->embedding,
-        .tools = a->tools,
-        .loaded = e->state == EW_MODELS_READY,
-        .expires_s = ew_models_expires_s(e),
-    };
-}
-
 typedef int list_fn(const struct ew_wire_model *models, size_t count, struct ew_buf *out);
 
 enum which { ALL, LOADED };
 
-static void reply_list(struct visit *v, enum which which, list_fn *write)
-{
-    struct ew_wire_model models[EW_CONFIG_MODELS_MAX];
-    struct ew_buf body = page_buf();
-    size_t n = 0;
-    struct ew_models_entry *e = ew_models_first(v->server->models);
-    for (; e && n < EW_COUNT(models); e = e->next)
-        if (!e->retired && (which == ALL || e->state == EW_MODELS_READY))
-            models[n++] = tell_model(e);
-    reply_json(v, &body, write(models, n, &body));
-}
-
-static struct ew_models_entry *find_model(struct visit *v, const char *name)
+static void no_memory(const struct visit *v)
 {
     struct ew_fault fault;
-    struct ew_models_entry *e = ew_models_find(v->server->models, name);
-    if (e)
-        return e;
-    ew_fault_set(&fault, 404, "model_not_found", "model", "The model '%.*s' does not exist",
-                 NAME_BYTES_MAX, name);
+    ew_fault_set(&fault, 503, NULL, NULL, "no memory for the list of models");
     fail(v, &fault);
-    return NULL;
+}
+
+static void reply_list(struct visit *v, enum which which, list_fn *write)
+{
+    size_t count;
+    struct ew_wire_model *models = ew_state_models(v->server, which == LOADED, &count);
+    if (!models) {
+        no_memory(v);
+        return;
+    }
+    struct ew_buf body = page_buf();
+    reply_json(v, &body, write(models, count, &body));
+    free(models);
+}
+
+static bool is_called(const struct ew_wire_model *model, const struct ew_models_entry *entry,
+                      const char *name)
+{
+    return strcmp(model->name, entry ? entry->name : name) == 0;
+}
+
+typedef int one_fn(const struct ew_wire_model *model, struct ew_buf *out);
+
+/* The engine's models go by several names; what other places have, by one. */
+static void reply_one(struct visit *v, const char *name, one_fn *write)
+{
+    const struct ew_models_entry *entry = ew_models_find(v->server->models, name);
+    struct ew_fault fault;
+    size_t count, at = 0;
+    struct ew_wire_model *models = ew_state_models(v->server, false, &count);
+    if (!models) {
+        no_memory(v);
+        return;
+    }
+    while (at < count && !is_called(&models[at], entry, name))
+        at++;
+    if (at < count) {
+        struct ew_buf body = page_buf();
+        reply_json(v, &body, write(&models[at], &body));
+    } else {
+        ew_fault_set(&fault, 404, "model_not_found", "model", "The model '%.*s' does not exist",
+                     NAME_BYTES_MAX, name);
+        fail(v, &fault);
+    }
+    free(models);
 }
 
 static void page_models(struct visit *v)
@@ -164,12 +172,7 @@ static void page_models(struct visit *v)
 
 static void page_model(struct visit *v)
 {
-    const struct ew_models_entry *e = find_model(v, v->rest);
-    if (!e)
-        return;
-    const struct ew_wire_model model = tell_model(e);
-    struct ew_buf body = page_buf();
-    reply_json(v, &body, ew_openai_model(&model, &body));
+    reply_one(v, v->rest, ew_openai_model);
 }
 
 static void page_tags(struct visit *v)
@@ -190,13 +193,20 @@ static void page_show(struct visit *v)
         fail(v, &fault);
         return;
     }
-    const struct ew_models_entry *e = find_model(v, name);
+    reply_one(v, name, ew_ollama_show);
     free(name);
-    if (!e)
-        return;
-    const struct ew_wire_model model = tell_model(e);
+}
+
+static void page_status(struct visit *v)
+{
     struct ew_buf body = page_buf();
-    reply_json(v, &body, ew_ollama_show(&model, &body));
+    reply_json(v, &body, ew_state_write(v->server, &body));
+}
+
+static void page_fleet(struct visit *v)
+{
+    struct ew_buf body = page_buf();
+    reply_json(v, &body, ew_fleet_json(v->server->fleet, &body));
 }
 
 static void page_version(struct visit *v)
@@ -298,7 +308,8 @@ static void page_metrics(struct visit *v)
         now.ledger_lost = ledger.lost;
     }
     struct ew_err err = {0};
-    if (ew_metrics_write(server->metrics, &now, &body, &err))
+    if (ew_metrics_write(server->metrics, &now, &body, &err) ||
+        ew_fleet_metrics(server->fleet, &body, &err))
         reply_json(v, &body, err.code);
     else
         reply(v, EW_METRICS_TYPE, &body);
@@ -311,6 +322,8 @@ static const struct route routes[] = {
     {"POST", "/v1/completions", &ew_openai_completion, NULL, false},
     {"GET", "/v1/models", &ew_openai_chat, page_models, false},
     {"GET", "/v1/models/*", &ew_openai_chat, page_model, false},
+    {"GET", "/v1/edgewise/status", &ew_openai_chat, page_status, false},
+    {"GET", "/v1/edgewise/fleet", &ew_openai_chat, page_fleet, false},
     {"POST", "/api/chat", &ew_ollama_chat, NULL, false},
     {"POST", "/api/generate", &ew_ollama_generate, NULL, false},
     {"GET", "/api/tags", &ew_ollama_chat, page_tags, false},
@@ -383,6 +396,7 @@ static int check_origin(const struct visit *v, struct ew_fault *fault)
         ew_http_add_header(v->http, "Vary", "Origin");
         ew_http_add_header(v->http, "Access-Control-Expose-Headers",
                            "X-Request-Id, X-Edgewise-Request-Id, X-Edgewise-Device, "
+                           "X-Edgewise-Reason, X-Edgewise-Attempts, X-Edgewise-Sticky, "
                            "X-Edgewise-Energy-J, X-Edgewise-Energy-Kind, X-Edgewise-Cost-Cents, "
                            "X-Edgewise-Ttft-Ms, X-Edgewise-Tokens-Per-S, Retry-After");
         return 0;
@@ -462,6 +476,7 @@ void ew_routes_handle(void *user, struct ew_http_request *http)
     const char *path = ew_http_path(http);
     const struct route *route = find_route(&v, path);
     struct ew_fault fault;
+    ew_http_add_header(http, "Server", "edgewise/" EW_VERSION);
     if (route) {
         v.wire = route->wire;
         v.path = route->path;

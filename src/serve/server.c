@@ -40,9 +40,11 @@ static uint64_t after(uint64_t from_ns, double seconds)
     return from_ns + (uint64_t)(seconds * EW_NS_PER_S);
 }
 
-const char *ew_server_device(const struct ew_server *server)
+const struct ew_config_device *ew_server_engine(const struct ew_config *config)
 {
-    return server->config->devices[0].name;
+    static const struct ew_config_device none = {.name = "none"};
+    const struct ew_config_device *engine = ew_config_engine(config);
+    return engine ? engine : &none;
 }
 
 void ew_server_id(struct ew_server *server, const char *start, char *id, size_t size)
@@ -110,6 +112,7 @@ static void on_tick(void *user)
     if (now_ns >= server->look_ns) {
         server->look_ns = after(now_ns, LOOK_S);
         ew_models_tick(server->models, now_ns);
+        ew_fleet_tick(server->fleet, now_ns);
         ew_reload_look(server);
     }
     if (server->state >= EW_SERVER_DRAINING)
@@ -141,9 +144,8 @@ static void on_end(void *user)
     server->drain_ns = after(now(), server->config->drain_timeout_s);
     ew_notify_stopping();
     ew_log(EW_LOG_INFO, "ending: %u requests are still answered", server->exchange_count);
-    struct ew_models_entry *first = ew_models_first(server->models);
     if (server->first_asked)
-        ew_models_forget(first, &server->first_waiter);
+        ew_models_forget(ew_models_first(server->models), &server->first_waiter);
     server->first_asked = false;
     ew_http_server_drain(server->http);
     ew_server_tick_soon(server);
@@ -155,8 +157,7 @@ static void announce(struct ew_server *server)
 {
     server->state = EW_SERVER_SERVING;
     ew_log(EW_LOG_INFO, "listening on %s", server->url);
-    ew_notify_status("serving %u models at %s", server->config->devices[0].model_count,
-                     server->url);
+    ew_notify_status("serving %u places at %s", ew_fleet_size(server->fleet), server->url);
     ew_notify_ready();
 }
 
@@ -320,8 +321,21 @@ static int open_models(struct ew_server *server, struct ew_err *err)
         .loaded = on_loaded,
     };
     if (!failed)
-        failed = ew_models_open(&server->models, &models, &server->config->devices[0], err);
+        failed = ew_models_open(&server->models, &models, ew_server_engine(server->config), err);
     return failed;
+}
+
+static int open_fleet(struct ew_server *server, struct ew_err *err)
+{
+    int failed = ew_upstreams_open(&server->upstreams, server->loop, err);
+    struct ew_fleet_params params = {
+        .loop = server->loop,
+        .upstreams = server->upstreams,
+        .seed = ew_rng_next(&server->rng),
+        .user = server,
+        .changed = ew_exchange_places_changed,
+    };
+    return failed ? failed : ew_fleet_open(&server->fleet, &params, server->config, err);
 }
 
 static int open_all(struct ew_server *server, struct ew_err *err)
@@ -333,7 +347,9 @@ static int open_all(struct ew_server *server, struct ew_err *err)
         failed = open_http(server, err);
     if (!failed)
         failed = open_ledger(server, err);
-    return failed ? failed : open_models(server, err);
+    if (!failed)
+        failed = open_models(server, err);
+    return failed ? failed : open_fleet(server, err);
 }
 
 static void seed(struct ew_server *server)
@@ -350,11 +366,15 @@ static void close_all(struct ew_server *server)
 {
     if (server->models)
         ew_models_stop(server->models);
+    if (server->fleet)
+        ew_fleet_stop(server->fleet);
     ew_http_server_close(&server->http);
     ew_worker_close(&server->loader);
     ew_worker_close(&server->preparer);
     ew_jobs_close(&server->jobs);
     ew_models_close(&server->models);
+    ew_fleet_close(&server->fleet);
+    ew_upstreams_close(&server->upstreams);
     ew_grammars_close(&server->grammars);
     if (server->queue)
         ew_queue_close(&server->queue);
@@ -373,8 +393,11 @@ static int serve(struct ew_server *server, struct ew_err *err)
 {
     struct ew_models_entry *first = ew_models_first(server->models);
     server->first_waiter.told = on_first;
-    server->first_asked = true;
-    if (ew_models_ask(first, &server->first_waiter, now()))
+    server->first_asked = first != NULL;
+    ew_fleet_tick(server->fleet, now());
+    if (!first)
+        announce(server);
+    else if (ew_models_ask(first, &server->first_waiter, now()))
         on_first(&server->first_waiter, NULL);
     if (ew_notify_watchdog_s() > 0)
         ew_loop_timer_set(server->watchdog, ew_notify_watchdog_s());

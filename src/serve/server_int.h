@@ -8,6 +8,7 @@
 #include "base/rng.h"
 #include "ledger/ledger.h"
 #include "net/http_server.h"
+#include "serve/fleet.h"
 #include "serve/grammars.h"
 #include "serve/jobs.h"
 #include "serve/metrics.h"
@@ -35,7 +36,9 @@ struct ew_server {
     struct ew_jobs *jobs;
     struct ew_worker *loader, *preparer;
     struct ew_grammars *grammars;
-    struct ew_models *models;
+    struct ew_models *models; /* of the built-in engine; none where there is no engine */
+    struct ew_upstreams *upstreams;
+    struct ew_fleet *fleet;
     struct ew_queue *queue;
     struct ew_quotas *quotas;
     struct ew_metrics *metrics;
@@ -60,7 +63,8 @@ struct ew_server {
     bool reload_wanted;
 };
 
-const char *ew_server_device(const struct ew_server *server); /* its name */
+/* The built-in engine as configured; a device without models where there is none. */
+const struct ew_config_device *ew_server_engine(const struct ew_config *config);
 /* "req_" or another start, and 24 hexadecimal digits. */
 void ew_server_id(struct ew_server *server, const char *start, char *id, size_t size);
 /* Something is there that time decides about: look at it soon. */
