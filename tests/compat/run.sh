@@ -21,8 +21,12 @@ clients+=" litellm_client ollama_client curl lm_eval_client"
 client_timeout=900 # seconds; a client that hangs has failed
 here=$(mktemp -d) || exit 1
 server=
-# A server that was told to end has its time to do so.
-trap '[ -z "$server" ] || { kill "$server" 2>/dev/null; wait "$server"; }; rm -rf "$here"' EXIT
+stop() { # its exit status; a server that was told to end has its time to do so
+    local pid=$server
+    server=
+    [ -z "$pid" ] || { kill "$pid" 2>/dev/null && wait "$pid"; }
+}
+trap 'stop; rm -rf "$here"' EXIT
 
 usage() {
     sed -n '3,/^cd/ { /^cd/d; s/^# \{0,1\}//p }' "$0" >&2
@@ -121,9 +125,9 @@ if [ $((passed + failed + skipped)) = 0 ]; then
     echo "no client is called '$only'; there are: $clients"
     exit 2
 fi
-if [ -n "$server" ] && ! kill -0 "$server" 2>/dev/null; then
-    cat "$here/log"
-    echo "  FAIL  the server: it is gone"
+if ! stop; then # under asan, leaks are told here
+    tail -n 60 "$here/log"
+    echo "  FAIL  the server: it was gone, or didn't end well"
     failed=$((failed + 1))
 fi
 printf '%d passed, %d failed' $passed $failed
