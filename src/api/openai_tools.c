@@ -5,6 +5,7 @@
 #include "api/openai_int.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { NAME_BYTES_MAX = 64 };
@@ -59,29 +60,90 @@ static void check_tool(struct ew_read *in, const json_t *tool, const char *where
     check_name(in, name, path);
 }
 
+/* Of a tool, or a choice of one, that was checked. */
+static const char *name_of(const json_t *tool)
+{
+    return json_string_value(json_object_get(json_object_get(tool, "function"), "name"));
+}
+
 static bool has_tool(const json_t *tools, const char *name)
 {
-    for (size_t i = 0; i < json_array_size(tools); i++) {
-        const json_t *function = json_object_get(json_array_get(tools, i), "function");
-        if (strcmp(json_string_value(json_object_get(function, "name")), name) == 0)
+    for (size_t i = 0; i < json_array_size(tools); i++)
+        if (strcmp(name_of(json_array_get(tools, i)), name) == 0)
             return true;
-    }
     return false;
 }
 
-static void choose_named(struct ew_read *in, const json_t *choice, const json_t *tools)
+/* The name in a choice, which must be of one of the tools; NULL with a fault. */
+static const char *chosen_name(struct ew_read *in, const json_t *choice, const char *where,
+                               const json_t *tools)
 {
-    check_type(in, choice, "tool_choice");
-    ew_read_need(in, choice, "tool_choice", "function");
-    const json_t *function = ew_read_object(in, choice, "tool_choice", "function");
-    if (!function || !ew_read_need(in, function, "tool_choice.function", "name"))
-        return;
-    const char *name = ew_read_text(in, function, "tool_choice.function", "name");
+    char path[EW_READ_PATH_BYTES];
+    check_type(in, choice, where);
+    ew_read_path(path, where, "function");
+    ew_read_need(in, choice, where, "function");
+    const json_t *function = ew_read_object(in, choice, where, "function");
+    if (!function || !ew_read_need(in, function, path, "name"))
+        return NULL;
+    const char *name = ew_read_text(in, function, path, "name");
     if (name && !has_tool(tools, name))
         ew_read_fail(in, "invalid_value", "tool_choice",
                      "Tool choice '%.64s' not found in 'tools' parameter.", name);
+    return name;
+}
+
+/* What isn't allowed isn't told to the model either; the rest keeps the order of the tools. */
+static void keep_tools(struct ew_read *in, const json_t *allowed, const json_t *tools)
+{
+    json_t *kept = json_array();
+    for (size_t i = 0; kept && i < json_array_size(tools); i++)
+        if (has_tool(allowed, name_of(json_array_get(tools, i))) &&
+            json_array_append(kept, json_array_get(tools, i)))
+            ew_fault_set(in->fault, 503, NULL, NULL, "There is no memory for the request.");
+    if (!kept)
+        ew_fault_set(in->fault, 503, NULL, NULL, "There is no memory for the request.");
+    in->request->tools = ew_read_json(in, kept, "tools");
+    json_decref(kept);
+}
+
+static void choose_among(struct ew_read *in, const json_t *choice, const json_t *tools)
+{
+    static const char where[] = "tool_choice.allowed_tools";
+    ew_read_need(in, choice, "tool_choice", "allowed_tools");
+    const json_t *holder = ew_read_object(in, choice, "tool_choice", "allowed_tools");
+    if (!holder || !ew_read_need(in, holder, where, "mode") ||
+        !ew_read_need(in, holder, where, "tools"))
+        return;
+    const char *mode = ew_read_text(in, holder, where, "mode");
+    bool required = mode && strcmp(mode, "required") == 0;
+    if (mode && !required && strcmp(mode, "auto") != 0)
+        ew_read_wrong_value(in, "tool_choice.allowed_tools.mode", mode, "'auto' and 'required'");
+    const json_t *allowed = ew_read_array(in, holder, where, "tools", EW_REQUEST_TOOLS_MAX);
+    if (allowed && json_array_size(allowed) == 0)
+        ew_read_fail(in, "empty_array", "tool_choice.allowed_tools.tools",
+                     "Invalid 'tool_choice.allowed_tools.tools': empty array. Expected an array "
+                     "with minimum length 1, but got an empty array instead.");
+    for (size_t i = 0; i < json_array_size(allowed) && !ew_read_failed(in); i++) {
+        char path[EW_READ_PATH_BYTES];
+        snprintf(path, sizeof path, "%s.tools[%zu]", where, i);
+        if (ew_read_is_object(in, json_array_get(allowed, i), path))
+            (void)chosen_name(in, json_array_get(allowed, i), path, tools);
+    }
+    if (ew_read_failed(in))
+        return;
+    keep_tools(in, allowed, tools);
+    in->request->tool_choice = required ? EW_TOOLS_REQUIRED : EW_TOOLS_AUTO;
+}
+
+static void choose_object(struct ew_read *in, const json_t *choice, const json_t *tools)
+{
+    const char *type = json_string_value(json_object_get(choice, "type"));
+    if (type && strcmp(type, "allowed_tools") == 0) {
+        choose_among(in, choice, tools);
+        return;
+    }
     in->request->tool_choice = EW_TOOLS_NAMED;
-    in->request->tool_name = name;
+    in->request->tool_name = chosen_name(in, choice, "tool_choice", tools);
 }
 
 static void read_choice(struct ew_read *in, const json_t *root, const json_t *tools)
@@ -101,7 +163,7 @@ static void read_choice(struct ew_read *in, const json_t *root, const json_t *to
         return;
     }
     if (json_is_object(choice)) {
-        choose_named(in, choice, tools);
+        choose_object(in, choice, tools);
         return;
     }
     if (!json_is_string(choice))

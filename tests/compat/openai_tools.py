@@ -90,6 +90,18 @@ def forced():
     return told(calls)
 
 
+@check("allowed_tools: of all tools, only these are called")
+def allowed():
+    only = {"type": "function", "function": {"name": "get_time"}}
+    reply = chat(tool_choice={"type": "allowed_tools", "allowed_tools": {
+        "mode": "required", "tools": [only]}})
+    calls = calls_of(reply)
+    same({call.function.name for call in calls}, {"get_time"}, "the names")
+    same(told(calls), told(calls_of(chat(tools=[TIME], tool_choice="required"))),
+         "the calls where there is no other tool")
+    return told(calls)
+
+
 @check("without parallel_tool_calls there is one call at most")
 def not_parallel():
     calls = calls_of(chat(user("What is the weather in Paris, in London and in Rome?"),
@@ -168,6 +180,8 @@ def refused():
                         ({"tools": [{"type": "plugin"}]}, "tools[0].type"),
                         ({"tools": [tool("a b", "", {})]}, "tools[0].function.name"),
                         ({"tool_choice": "always"}, "tool_choice"),
+                        ({"tool_choice": {"type": "custom", "custom": {"name": "get_time"}}},
+                         "tool_choice.type"),
                         ({"tool_choice": {"type": "function", "function": {"name": "no"}}},
                          "tool_choice"),
                         ({"tools": None, "tool_choice": "required"}, "tool_choice"),

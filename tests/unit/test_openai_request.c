@@ -135,6 +135,35 @@ static void test_messages_become_what_templates_read(void **state)
 
 #define TOOL(name) "{\"type\":\"function\",\"function\":{\"name\":\"" name "\"}}"
 
+#define AMONG(mode, list)                                                                          \
+    "{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":\"" mode "\",\"tools\":" list "}}"
+
+static void test_tools_that_are_not_allowed_are_not_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *choice;
+        enum ew_tool_choice wanted;
+        const char *tools;
+    } cases[] = {
+        {AMONG("auto", "[" TOOL("g") "]"), EW_TOOLS_AUTO, "[" TOOL("g") "]"},
+        {AMONG("required", "[" TOOL("h") "," TOOL("f") "," TOOL("f") "]"), EW_TOOLS_REQUIRED,
+         "[" TOOL("f") "," TOOL("h") "]"},
+    };
+    for (size_t i = 0; i < EW_COUNT(cases); i++) {
+        char body[1024];
+        struct ew_request r;
+        snprintf(body, sizeof body,
+                 BODY(",\"tools\":[" TOOL("f") "," TOOL("g") "," TOOL("h") "],\"tool_choice\":%s"),
+                 cases[i].choice);
+        wire_check_accept(&ew_openai_chat, body, &r);
+        assert_int_equal(r.tool_choice, cases[i].wanted);
+        assert_null(r.tool_name);
+        wire_check_str(r.tools, cases[i].tools);
+        ew_request_fini(&r);
+    }
+}
+
 static void test_tools_and_the_choice_among_them(void **state)
 {
     (void)state;
@@ -335,6 +364,22 @@ static const struct wire_fault_case tools[] = {
      "tool_choice.function", ""},
     {BODY(",\"tools\":[" TOOL("f") "],\"tool_choice\":" TOOL("g")), value_code, "tool_choice",
      "Tool choice 'g' not found in 'tools' parameter."},
+    {BODY(",\"tools\":[" TOOL("f") "],\"tool_choice\":{\"type\":\"custom\"}"), value_code,
+     "tool_choice.type", "Invalid value: 'custom'. Supported values are: 'function'."},
+    {BODY(",\"tools\":[" TOOL("f") "],\"tool_choice\":{\"type\":\"allowed_tools\"}"), missing_code,
+     "tool_choice.allowed_tools", ""},
+    {BODY(",\"tools\":[" TOOL("f") "],\"tool_choice\":" AMONG("none", "[]")), value_code,
+     "tool_choice.allowed_tools.mode",
+     "Invalid value: 'none'. Supported values are: 'auto' and 'required'."},
+    {BODY(",\"tools\":[" TOOL("f") "],\"tool_choice\":" AMONG("auto", "[]")), "empty_array",
+     "tool_choice.allowed_tools.tools", ""},
+    {BODY(",\"tools\":[" TOOL("f") "],\"tool_choice\":" AMONG("auto", "[1]")), type_code,
+     "tool_choice.allowed_tools.tools[0]", ""},
+    {BODY(",\"tools\":[" TOOL("f") "],\"tool_choice\":" AMONG("auto", "[{\"type\":\"function\"}]")),
+     missing_code, "tool_choice.allowed_tools.tools[0].function", ""},
+    {BODY(",\"tools\":[" TOOL("f") "],\"tool_choice\":" AMONG("auto",
+                                                              "[" TOOL("f") "," TOOL("g") "]")),
+     value_code, "tool_choice", "Tool choice 'g' not found in 'tools' parameter."},
     {BODY(",\"response_format\":\"json\""), type_code, "response_format",
      "Invalid type for 'response_format': expected an object, but got a string instead."},
     {BODY(",\"response_format\":{}"), missing_code, "response_format.type", ""},
@@ -410,6 +455,7 @@ int main(void)
         cmocka_unit_test(test_the_last_of_equal_keys_counts),
         cmocka_unit_test(test_messages_become_what_templates_read),
         cmocka_unit_test(test_tools_and_the_choice_among_them),
+        cmocka_unit_test(test_tools_that_are_not_allowed_are_not_told),
         cmocka_unit_test(test_a_schema_arrives_as_text),
         cmocka_unit_test(test_faults_say_what_where_and_what_was_expected),
         cmocka_unit_test(test_deep_json_is_a_fault_and_not_a_crash),
