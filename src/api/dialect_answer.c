@@ -27,6 +27,7 @@ int ew_answer_open(struct ew_answer **gives, const struct ew_dialect *dialect,
                    const struct ew_request *request, enum ew_answer_form form, struct ew_err *err)
 {
     struct ew_answer *answer = calloc(1, sizeof *answer);
+    EW_ASSERT(form == EW_ANSWER_DELTAS || dialect == &ew_dialect_openai);
     *gives = answer;
     if (!answer)
         return ew_fail(err, EW_ENOMEM, "no memory to read an answer");

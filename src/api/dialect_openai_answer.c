@@ -43,8 +43,8 @@ static struct ew_reply_token read_token(struct ew_answer *answer, const json_t *
                                    .logprob = read_logprob(json_object_get(token, "logprob"))};
 }
 
-/* {"content": [{"token", "logprob", "bytes", "top_logprobs": […]}]} */
-static void read_tokens(struct ew_answer *answer, const json_t *content, struct ew_delta *delta)
+void ew_openai_answer_tokens(struct ew_answer *answer, const json_t *content,
+                             struct ew_delta *delta)
 {
     size_t count = json_array_size(content);
     struct ew_reply_token *tokens = ew_answer_alloc(answer, count, sizeof *tokens);
@@ -118,7 +118,7 @@ static void read_logprobs(struct ew_answer *answer, const json_t *choice, uint32
     const json_t *content = ew_answer_array(answer, logprobs, "content");
     struct ew_delta *delta = logprobs ? ew_answer_delta(answer, index) : NULL;
     if (delta && content) /* llama-server has this form in legacy answers, too */
-        read_tokens(answer, content, delta);
+        ew_openai_answer_tokens(answer, content, delta);
     else if (delta)
         read_legacy_tokens(answer, logprobs, delta);
 }

@@ -1,4 +1,4 @@
-/* dialect_openai_int.h - the halves of OpenAI's dialect: asking, and reading. Family-private. */
+/* dialect_openai_int.h - the reading half of OpenAI's dialect. Family-private. */
 #ifndef EW_DIALECT_OPENAI_INT_H
 #define EW_DIALECT_OPENAI_INT_H
 
@@ -7,5 +7,8 @@
 
 void ew_openai_answer_whole(struct ew_answer *answer);
 void ew_openai_answer_event(struct ew_answer *answer, const char *name);
+/* [{"token", "logprob", "bytes", "top_logprobs": […]}], which Ollama has, too. */
+void ew_openai_answer_tokens(struct ew_answer *answer, const json_t *content,
+                             struct ew_delta *delta);
 
 #endif

@@ -28,7 +28,7 @@ static const char found[] = "tests/fuzz/found/dialect";
     ",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}\"}}]},{\"role\":\"tool\","        \
     "\"tool_call_id\":\"c\",\"content\":\"2\"}"
 
-enum { OPENAI }; /* as fuzz_dialect.c has them */
+enum { OPENAI, OLLAMA }; /* as fuzz_dialect.c has them */
 enum { OPENAI_CHAT, OPENAI_COMPLETION, OLLAMA_CHAT, OLLAMA_GENERATE };
 
 static const struct {
@@ -69,6 +69,21 @@ static const struct {
     {OPENAI, OLLAMA_GENERATE, "{\"model\":\"m\",\"prompt\":\"p\",\"raw\":true}",
      "{\"data\":[{\"id\":\"a\",\"max_model_len\":4096},{\"id\":\"b\",\"meta\":{\"n_ctx_train\":1}}]"
      "}"},
+    {OLLAMA, OPENAI_CHAT,
+     "{\"model\":\"m\",\"messages\":[" CALLS "]," TOOLS ",\"top_k\":3,\"stop\":\"x\",\"seed\":1,"
+     "\"response_format\":{\"type\":\"json_object\"}}",
+     "{\"message\":{\"content\":\"a\",\"thinking\":\"t\"},\"done\":false}\1{\"message\":{"
+     "\"content\":\"\",\"tool_calls\":[{\"id\":\"i\",\"function\":{\"index\":0,\"name\":\"f\","
+     "\"arguments\":{\"a\":[0.1]}}}]}}\1{\"message\":{},\"done\":true,\"done_reason\":\"stop\","
+     "\"prompt_eval_count\":1,\"eval_count\":2,\"device\":\"d\"}"},
+    {OLLAMA, OLLAMA_CHAT, "{" HI ",\"keep_alive\":0,\"logprobs\":true,\"top_logprobs\":1}",
+     "{\"message\":{\"role\":\"assistant\",\"content\":\"Hi\"},\"logprobs\":[{\"token\":\"Hi\","
+     "\"logprob\":-1,\"top_logprobs\":[]}],\"done\":true,\"done_reason\":\"length\"}"},
+    {OLLAMA, OPENAI_COMPLETION, "{\"model\":\"m\",\"prompt\":\"a\"}",
+     "{\"response\":\"b\",\"done\":true}"},
+    {OLLAMA, OLLAMA_GENERATE, "{\"model\":\"m\",\"prompt\":\"p\",\"raw\":true}",
+     "{\"error\":\"no\"}"},
+    {OLLAMA, OLLAMA_CHAT, "{\"model\":\"m\"}", "{\"models\":[{\"name\":\"a\"}]}"},
 };
 
 typedef void each_fn(void *user, const char *name, const struct ew_buf *bytes);
