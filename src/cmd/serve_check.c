@@ -6,9 +6,12 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "cmd/engine_options.h"
 #include "flow/profile.h"
 
@@ -24,10 +27,43 @@ static int check_models(const struct ew_config_device *device, struct ew_err *er
         if (rc)
             return rc;
     }
-    struct ew_profile *profile = NULL;
-    int rc = device->profile ? ew_profile_open(&profile, device->profile, err) : 0;
-    ew_profile_close(&profile);
-    return rc;
+    return 0;
+}
+
+/* A file that a device or cloud names. */
+static int check_file(const char *name, const char *what, const char *path, struct ew_err *err)
+{
+    return path && access(path, R_OK) ? ew_fail(err, EW_EIO, "%.63s: %s: can't read %.150s: %s",
+                                                name, what, path, strerror(errno))
+                                      : 0;
+}
+
+/* The environment is the server's, not that of who checks: a key that is missing here is said, and
+ * no fault. */
+static int check_key(const char *name, const char *env, const char *file, struct ew_err *err)
+{
+    if (env && !getenv(env))
+        ew_log(EW_LOG_WARNING, "%s: $%s isn't set here", name, env);
+    return check_file(name, "key_file", file, err);
+}
+
+static int check_fleet(const struct ew_config *config, struct ew_err *err)
+{
+    int rc = 0;
+    for (unsigned i = 0; i < config->device_count && !rc; i++) {
+        const struct ew_config_device *device = &config->devices[i];
+        struct ew_profile *profile = NULL;
+        rc = device->profile ? ew_profile_open(&profile, device->profile, err) : 0;
+        ew_profile_close(&profile);
+        rc = rc ? rc : check_key(device->name, device->key_env, device->key_file, err);
+        rc = rc ? rc : check_file(device->name, "ca", device->ca, err);
+    }
+    for (unsigned i = 0; i < config->cloud_count && !rc; i++) {
+        const struct ew_config_cloud *cloud = &config->clouds[i];
+        rc = check_key(cloud->name, cloud->key_env, cloud->key_file, err);
+        rc = rc ? rc : check_file(cloud->name, "ca", cloud->ca, err);
+    }
+    return rc ? rc : check_file("join", "secret", config->join_secret, err);
 }
 
 static int check_pair(X509 *certificate, EVP_PKEY *key, const struct ew_config *config,
@@ -79,6 +115,7 @@ int ew_serve_check(const struct ew_config *config, struct ew_err *err)
 {
     const struct ew_config_device *engine = ew_config_engine(config);
     int rc = engine ? check_models(engine, err) : 0;
+    rc = rc ? rc : check_fleet(config, err);
     rc = rc ? rc : check_tls(config, err);
     if (rc)
         return rc;

@@ -5,7 +5,8 @@
 #include "flow/config.h"
 
 /* What the file can't tell by itself: models that are here and can be read, a certificate that fits
- * its key and hasn't run out, a profile that is known. Prints one line, "FILE: fine: …". */
+ * its key and hasn't run out, profiles that are known, files with keys of others. Prints one line,
+ * "FILE: fine: …". */
 int ew_serve_check(const struct ew_config *config, struct ew_err *err);
 
 /* A new key: itself on stdout, so that a script can keep it; what the file needs on stderr. */
