@@ -8,6 +8,7 @@
 #     DEMO_QUESTION=N   the Nth of them            DEMO_MODEL=NAME    another model of the catalog
 #     DEMO_CLOUD=NAME   another row of data/prices.csv
 #     DEMO_PROFILE=NAME the device whose watts are taken for this one's, or "none"
+# It ends with a front: three devices, and a stand-in for a cloud, under three selections.
 set -eu
 cd "$(dirname "$0")/.."
 edgewise=${1:-build/release/edgewise}
@@ -101,6 +102,9 @@ print(textwrap.fill("Its account, which comes with it: " + account, 100))' "$wor
 work=$(mktemp -d) server=
 trap '[ -z "$server" ] || kill $server; rm -rf "$work"' EXIT
 serve
+
+printf '\nNow a front with three devices and a cloud, under a burst of questions.\n\n'
+tools/demo_front.py "$edgewise" "$model" --questions "$questions" --price "$cloud"
 cat <<END
 
 What to try next (edgewise is $edgewise until you \`make install\`):
@@ -111,6 +115,7 @@ What to try next (edgewise is $edgewise until you \`make install\`):
   edgewise pcr --paper --sweep                  the metric behind the last row
   make check                                    all tests;  make peers: beside llama.cpp
   edgewise ledger                               what was served, to whom, at which cost
+  edgewise serve --config edgewise.yaml         a front; docs/SERVE.md has an example
 And the server, at http://127.0.0.1:8080 until ^C:
   $edgewise serve $model
 which this asks:
