@@ -310,6 +310,7 @@ enum wait_for { WAIT_FOR_ROOM, WAIT_FOR_ANYTHING };
 
 struct wait {
     bool helps;       /* something is worth waiting for */
+    bool any_time;    /* something of which isn't known how long it takes */
     uint64_t wait_ns; /* the shortest known; 0: none is */
 };
 
@@ -334,6 +335,7 @@ static struct wait waits(const struct thought *t, enum wait_for what)
             (double)v->wait_ns / EW_NS_PER_S > deadline_s)
             continue;
         w.helps = true;
+        w.any_time = w.any_time || !v->wait_ns;
         if (v->wait_ns && (!w.wait_ns || v->wait_ns < w.wait_ns))
             w.wait_ns = v->wait_ns;
     }
@@ -343,8 +345,9 @@ static struct wait waits(const struct thought *t, enum wait_for what)
 static bool may_queue(const struct thought *t, const struct wait *w)
 {
     double patience_s = t->ask->patience_s;
-    return w->helps && t->ask->queue_has_room && t->policy->on_full != EW_ON_FULL_REJECT &&
-           !(patience_s > 0 && (double)w->wait_ns / EW_NS_PER_S > patience_s);
+    bool in_vain = patience_s > 0 && !w->any_time && (double)w->wait_ns / EW_NS_PER_S > patience_s;
+    return w->helps && !in_vain && t->ask->queue_has_room &&
+           t->policy->on_full != EW_ON_FULL_REJECT;
 }
 
 static void stay(struct thought *t, enum ew_action action, const struct wait *w,

@@ -111,7 +111,7 @@ void ew_rank_score(const struct ew_policy *policy, const struct ew_candidate *ca
         const struct ew_candidate *c = &candidates[pool[i]];
         struct ew_verdict *v = &verdicts[pool[i]];
         if (policy->select == EW_SELECT_ROUND_ROBIN)
-            v->score = (double)(turn_of(policy, c->place) - policy->turn) / TURN;
+            v->score = (double)(int64_t)(turn_of(policy, c->place) - policy->turn) / TURN;
         else
             v->score /= factor_of(policy->select, c);
         unknown = unknown || isnan(v->score);

@@ -334,6 +334,22 @@ static void after_all_visits_nothing_is_due_and_windows_hold_what_was(void **sta
         conserve(seed, seed % 2 ? EW_PLACE_DEVICE : EW_PLACE_ENGINE);
 }
 
+/* An answer that grows beyond what was expected doesn't eat up what others have to do. */
+static void a_long_answer_takes_from_its_own_only(void **state)
+{
+    struct ew_place p;
+    struct ew_visit v[2];
+    (void)state;
+    known_device(&p);
+    assert_true(ew_place_begin(&p, &usual, 0, &v[0]));
+    assert_true(ew_place_begin(&p, &usual, 0, &v[1]));
+    ew_place_token(&p, &v[0], 300);
+    assert_true(p.output_tokens_due == 100);
+    ew_place_token(&p, &v[0], 300);
+    ew_place_token(&p, &v[1], 1);
+    assert_true(p.output_tokens_due == 99);
+}
+
 static void what_isnt_known_stays_reserved(void **state)
 {
     static struct ew_window_entry entries[EW_LIMIT_KINDS][4096];
@@ -365,6 +381,7 @@ int main(void)
         cmocka_unit_test(a_full_device_says_when_one_of_its_answers_ends),
         cmocka_unit_test(a_rest_is_never_shortened_and_has_a_bound),
         cmocka_unit_test(after_all_visits_nothing_is_due_and_windows_hold_what_was),
+        cmocka_unit_test(a_long_answer_takes_from_its_own_only),
         cmocka_unit_test(what_isnt_known_stays_reserved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -392,6 +392,13 @@ static void a_queue_without_room_or_patience_rejects(void **state)
     decide(&f);
     assert_int_equal(f.decision.action, EW_ACTION_REJECT);
     assert_int_equal(f.decision.wait_ns, 40 * S); /* Retry-After, exactly */
+    f.count = 2; /* beside it one that is full, nobody knows for how long */
+    ew_place_init(&f.places[1], EW_PLACE_DEVICE);
+    f.places[1].concurrency = f.places[1].running = 1;
+    f.candidates[1] = (struct ew_candidate){.place = &f.places[1], .resident = true};
+    decide(&f);
+    assert_int_equal(f.decision.action, EW_ACTION_QUEUE);
+    f.count = 1;
     f.ask.patience_s = 41;
     f.ask.queue_has_room = false;
     decide(&f);
