@@ -18,6 +18,6 @@ with Server("edgewise", "smollm2-135m", config, key="a") as server:
     second = server.chat("And at night?", max_tokens=8)
     print(first.status, "then", second.status, second.json()["error"]["type"])
     print("it may try again in an hour:", 3500 < int(second.headers["retry-after"]) <= 3600)
-    rows = server.until_rows(2, 30)
+    rows = server.until_rows(2)
     print([(r["status"], r["place"], r["attempts"], r["tokens_kind"], r["energy_j"] is None) for r in rows])
 PY
