@@ -132,15 +132,21 @@ void ew_http_conn_free(struct ew_http_conn *conn)
         TAILQ_REMOVE(&server->queue, conn, queue);
     LIST_REMOVE(conn, link);
     server->counts.connections--;
-    if (conn->reset) {
+    if (conn->reset && conn->bev) {
         const struct linger none = {.l_onoff = 1, .l_linger = 0};
         setsockopt(socket_of(conn), SOL_SOCKET, SO_LINGER, &none, sizeof none);
     }
     event_free(conn->timer);
     /* libevent closes the socket a turn of the loop later; the client needn't wait for that. */
-    if (!conn->reset)
+    if (conn->bev && !conn->reset)
         shutdown(socket_of(conn), SHUT_RDWR);
-    bufferevent_free(conn->bev);
+    if (conn->bev)
+        bufferevent_free(conn->bev);
+    if (conn->closed) {
+        server->calling++;
+        conn->closed(conn->closed_user);
+        server->calling--;
+    }
     free(conn);
 }
 
@@ -285,6 +291,8 @@ static void await(struct ew_http_conn *conn)
         await_rest(conn);
     else if (conn->server->draining && !conn->fresh)
         ew_http_conn_break(conn);
+    else if (conn->adopted)
+        conn->deadline_ns = 0;
     else if (!conn->fresh) /* else the time since it was opened, or since draining, goes on */
         set_deadline(conn, now(), params->idle_timeout_s);
 }
@@ -484,39 +492,71 @@ static struct bufferevent *open_bufferevent(struct ew_http_conn *conn, int fd)
     return bev;
 }
 
-void ew_http_conn_open(struct ew_http_server *server, int fd, const struct sockaddr_storage *peer,
-                       enum ew_http_admission admission)
+/* NULL: no memory. */
+static struct ew_http_conn *new_conn(struct ew_http_server *server)
 {
     struct ew_http_conn *conn = calloc(1, sizeof *conn);
-    if (conn) {
-        conn->server = server;
-        conn->timer = evtimer_new(server->loop, on_timer, conn);
-    }
-    if (conn && conn->timer)
-        conn->bev = open_bufferevent(conn, fd);
-    if (!conn || !conn->bev) { /* no memory: this client is sent away, the others are served on */
-        if (conn && conn->timer)
-            event_free(conn->timer);
-        free(conn);
-        close(fd);
-        return;
-    }
+    if (!conn)
+        return NULL;
+    conn->server = server;
+    conn->timer = evtimer_new(server->loop, on_timer, conn);
+    if (conn->timer)
+        return conn;
+    free(conn);
+    return NULL;
+}
+
+/* It has its bufferevent, and is one of the server's from now on. */
+static void begin(struct ew_http_conn *conn)
+{
+    struct ew_http_server *server = conn->server;
     double patience_s = server->params.write_timeout_s;
     const struct timeval write_wait = {
         .tv_sec = (time_t)patience_s,
         .tv_usec = (suseconds_t)((patience_s - (double)(time_t)patience_s) * 1e6),
     };
-    name_peer(conn, peer);
-    conn->fresh = true;
     conn->opened_ns = now();
     LIST_INSERT_HEAD(&server->conns, conn, link);
     server->counts.connections++;
     bufferevent_setcb(conn->bev, on_read, on_written, on_event, conn);
     bufferevent_set_timeouts(conn->bev, NULL, &write_wait);
-    bufferevent_enable(conn->bev, EV_READ); /* writing is by birth */
+    bufferevent_enable(conn->bev, EV_READ | EV_WRITE);
+}
+
+void ew_http_conn_open(struct ew_http_server *server, int fd, const struct sockaddr_storage *peer,
+                       enum ew_http_admission admission)
+{
+    struct ew_http_conn *conn = new_conn(server);
+    if (conn)
+        conn->bev = open_bufferevent(conn, fd);
+    if (!conn || !conn->bev) { /* no memory: this client is sent away, the others are served on */
+        if (conn)
+            event_free(conn->timer);
+        free(conn);
+        close(fd);
+        return;
+    }
+    name_peer(conn, peer);
+    conn->fresh = true;
+    begin(conn);
     set_deadline(conn, conn->opened_ns, server->params.header_timeout_s);
     if (admission == EW_HTTP_REFUSE) {
         ew_http_refuse(conn, 503, "this server has as many connections as it takes");
         ew_http_conn_advance(conn);
     }
+}
+
+struct ew_http_conn *ew_http_conn_adopt(struct ew_http_server *server, struct bufferevent *takes)
+{
+    struct ew_http_conn *conn = new_conn(server);
+    if (!conn) {
+        bufferevent_free(takes);
+        return NULL;
+    }
+    conn->bev = takes;
+    conn->ssl = bufferevent_openssl_get_ssl(takes);
+    conn->adopted = true;
+    begin(conn);
+    enqueue(conn); /* what was read already is looked at, but not inside this call */
+    return conn;
 }

@@ -50,7 +50,7 @@ enum ew_http_conn_state {
 
 struct ew_http_conn {
     struct ew_http_server *server;
-    struct bufferevent *bev;
+    struct bufferevent *bev;         /* NULL: given away, and to be freed soon */
     SSL *ssl;                        /* owned by bev; NULL: plain */
     struct ew_http_request *request; /* owned; NULL: idle */
     struct event *timer;
@@ -65,6 +65,9 @@ struct ew_http_conn {
     bool fresh;     /* has asked nothing yet */
     bool advancing; /* ew_http_conn_advance is below us on the stack */
     bool queued;
+    bool adopted;               /* opened by ourselves: rests between requests without a limit */
+    void (*closed)(void *user); /* of an adopted one; NULL: nobody wants to know */
+    void *closed_user;
     char peer[INET6_ADDRSTRLEN];
     LIST_ENTRY(ew_http_conn) link;
     TAILQ_ENTRY(ew_http_conn) queue;
@@ -97,6 +100,8 @@ struct ew_http_server {
 enum ew_http_admission { EW_HTTP_ADMIT, EW_HTTP_REFUSE };
 void ew_http_conn_open(struct ew_http_server *server, int fd, const struct sockaddr_storage *peer,
                        enum ew_http_admission admission);
+/* NULL: no memory, and the bufferevent is freed. */
+struct ew_http_conn *ew_http_conn_adopt(struct ew_http_server *server, struct bufferevent *takes);
 void ew_http_conn_free(struct ew_http_conn *conn); /* gone is told if the caller had a request */
 void ew_http_conn_drain(struct ew_http_conn *conn);
 void ew_http_conn_advance(struct ew_http_conn *conn); /* conn may be freed by it */

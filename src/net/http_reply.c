@@ -7,6 +7,7 @@
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/event.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -19,6 +20,7 @@ static const char *reason(int status)
         int status;
         const char *text;
     } reasons[] = {
+        {101, "Switching Protocols"},
         {200, "OK"},
         {201, "Created"},
         {202, "Accepted"},
@@ -280,6 +282,29 @@ void ew_http_stream_end(struct ew_http_request *request)
     if (stream_framing(request) == BY_CHUNKS && !request->parse.head_only)
         ew_http_conn_send(request->conn, &last, 1);
     finish(request);
+}
+
+struct bufferevent *ew_http_upgrade(struct ew_http_request *request, const char *protocol)
+{
+    EW_ASSERT(request->state == EW_HTTP_ASKED);
+    struct ew_http_conn *conn = request->conn;
+    if (conn->closing || conn->broken || conn->server->draining)
+        return NULL;
+    ew_http_add_header(request, "Connection", "Upgrade");
+    ew_http_add_header(request, "Upgrade", protocol);
+    const struct answer answer = {.status = 101, .more = added(request), .framing = NO_BODY};
+    struct iovec piece = write_head(conn, &answer, request->parse.minor);
+    ew_http_conn_send(conn, &piece, 1);
+    struct bufferevent *bev = conn->bev;
+    bufferevent_disable(bev, EV_READ);
+    bufferevent_setcb(bev, NULL, NULL, NULL, NULL);
+    bufferevent_set_timeouts(bev, NULL, NULL);
+    conn->bev = NULL;
+    conn->ssl = NULL;
+    conn->closing = true;
+    ew_http_conn_break(conn);
+    finish(request);
+    return bev;
 }
 
 /* A stream in chunks that are all on their way ends without its last chunk, which every client

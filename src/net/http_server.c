@@ -6,11 +6,12 @@
  * Limits: ACCEPTS_MAX a turn, so that a flood of connections doesn't starve those that are there;
  * REFUSALS_MAX beyond connections_max are told so by a 503, the rest is closed in silence. */
 #include "net/http_int.h"
+#include "net/tcp.h"
 
 #include <errno.h>
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <netdb.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,23 +26,9 @@ enum {
     ACCEPT_REST_MS = 50,
     REFUSALS_MAX = 128,
     HEAD_BYTES_MAX = EW_HTTP_ANSWER_HEADERS_MAX + 4096,
-    KEEPALIVE_IDLE_S = 60, /* a client that lost power is noticed after two minutes */
-    KEEPALIVE_STEP_S = 10,
-    KEEPALIVE_STEPS = 6,
 };
 
 /* ---- listening ---- */
-
-/* On Linux an accepted socket inherits these. */
-static void set_options(int fd)
-{
-    const int on = 1, idle = KEEPALIVE_IDLE_S, step = KEEPALIVE_STEP_S, steps = KEEPALIVE_STEPS;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &step, sizeof step);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &steps, sizeof steps);
-}
 
 static int listen_at(const struct addrinfo *at)
 {
@@ -229,7 +216,7 @@ int ew_http_server_open(struct ew_http_server **gives, struct event_base *loop,
     if (code == 0)
         code = params->fd > 0 ? adopt_socket(server, err) : open_socket(server, err);
     if (code == 0) {
-        set_options(server->fd);
+        ew_tcp_set_options(server->fd);
         server->port = port_of(server->fd);
         code = open_events(server, err);
     }
@@ -270,6 +257,23 @@ static void stop_listening(struct ew_http_server *server)
     if (server->fd >= 0)
         close(server->fd);
     server->fd = -1;
+}
+
+int ew_http_server_adopt(struct ew_http_server *server, struct bufferevent *takes, const char *peer,
+                         void (*closed)(void *user), void *user, struct ew_err *err)
+{
+    if (server->draining || server->counts.connections >= server->params.connections_max) {
+        bufferevent_free(takes);
+        return ew_fail(err, EW_ELIMIT, "the server takes no more connections");
+    }
+    struct ew_http_conn *conn = ew_http_conn_adopt(server, takes);
+    if (!conn)
+        return ew_fail(err, EW_ENOMEM, "no memory for a connection");
+    server->counts.accepted++;
+    conn->closed = closed;
+    conn->closed_user = user;
+    snprintf(conn->peer, sizeof conn->peer, "%s", peer);
+    return 0;
 }
 
 void ew_http_server_drain(struct ew_http_server *server)

@@ -75,6 +75,14 @@ struct ew_http_counts {
     int connections, active; /* now; active: a request is being answered */
 };
 void ew_http_server_counts(const struct ew_http_server *server, struct ew_http_counts *out);
+/* A connection that we opened ourselves becomes one of the server's: its peer asks over it. Taken,
+ * also when this fails (EW_ELIMIT: connections_max); bytes that it has read already are the first
+ * request's. Between requests it may rest as long as it likes. `closed` may be NULL; else it is
+ * called when the connection has ended, once, never from inside a call of the caller's but for
+ * ew_http_server_close. `peer` is what ew_http_peer tells. */
+struct bufferevent;
+int ew_http_server_adopt(struct ew_http_server *server, struct bufferevent *takes, const char *peer,
+                         void (*closed)(void *user), void *user, struct ew_err *err);
 /* Connections too, at once; `gone` is called for requests that aren't answered. */
 void ew_http_server_close(struct ew_http_server **server);
 
@@ -101,6 +109,12 @@ void ew_http_stream_start(struct ew_http_request *request, int status, const cha
 int ew_http_stream_write(struct ew_http_request *request, struct ew_str data, struct ew_err *err);
 size_t ew_http_stream_unsent(const struct ew_http_request *request);
 void ew_http_stream_end(struct ew_http_request *request);
+/* Ends the request by 101 Switching Protocols, to `protocol`: its connection is the caller's from
+ * now on, with whatever of the answer is still to be sent and whatever the client has said behind
+ * its request. Reading is off, callbacks and timeouts are none. NULL: the connection is to be
+ * closed after this request (HTTP/1.0, "Connection: close", draining), which is still to be
+ * answered. */
+struct bufferevent *ew_http_upgrade(struct ew_http_request *request, const char *protocol);
 /* Ends the request: cuts the connection in the midst of an answer, so that its client can tell. */
 void ew_http_abort(struct ew_http_request *request);
 

@@ -59,6 +59,10 @@ static void expire(struct ew_upstream_call *call, uint64_t now_ns)
         else if (call->conn || (call->transfer && ew_upstream_curl_has_address(call)))
             ew_upstream_fail(call, EW_UPSTREAM_CONNECT_TIMEOUT, "no connection within %g s",
                              ask->connect_timeout_s);
+        else if (call->origin && call->origin->kind == EW_UPSTREAM_ADOPTED)
+            ew_upstream_fail(call, EW_UPSTREAM_CONNECT_TIMEOUT,
+                             "none of its connections was free within %g s",
+                             ask->connect_timeout_s);
         else
             ew_upstream_fail(call, EW_UPSTREAM_RESOLVE, "no address was found within %g s",
                              ask->connect_timeout_s);
@@ -229,6 +233,8 @@ static void on_work(evutil_socket_t fd, short what, void *user)
         else if (call->transfer && !call->paused)
             ew_upstream_curl_go_on(call);
     }
+    if (upstreams->lost_count > 0)
+        ew_upstream_adopted_tell(upstreams);
     if (!TAILQ_EMPTY(&upstreams->queue))
         event_active(upstreams->work, EV_TIMEOUT, 1);
 }
@@ -305,10 +311,17 @@ static int begin_http(struct ew_upstream_call *call, const struct ew_upstream_as
     int code = write_request(call, ask, url, err);
     if (code != 0)
         return code;
-    call->origin = ew_upstream_origin_find(call->upstreams, url);
-    if (!call->origin)
+    struct ew_upstream_origin *origin =
+        ask->origin ? ew_upstream_origin_make(call->upstreams, ask->origin, EW_UPSTREAM_ADOPTED)
+                    : ew_upstream_origin_make(call->upstreams, url->name, EW_UPSTREAM_DIALLED);
+    if (!origin)
         return ew_fail(err, EW_ENOMEM, "no memory for a request to another server");
-    call->name = call->origin->name;
+    if (!origin->host[0]) {
+        memcpy(origin->host, url->host, sizeof origin->host);
+        memcpy(origin->port, url->port, sizeof origin->port);
+    }
+    call->origin = origin;
+    call->name = origin->name;
     return 0;
 }
 
@@ -340,7 +353,7 @@ int ew_upstream_begin(struct ew_upstreams *upstreams, const struct ew_upstream_a
     if (!call)
         return ew_fail(err, EW_ENOMEM, "no memory for a request to another server");
     take_ask(call, ask);
-    if (url.https || (upstreams->proxied && !is_here(&url)))
+    if (!ask->origin && (url.https || (upstreams->proxied && !is_here(&url))))
         code = begin_curl(call, ask, &url, err);
     else
         code = begin_http(call, ask, &url, err);

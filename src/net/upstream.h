@@ -25,6 +25,7 @@
 enum {
     EW_UPSTREAM_HEAD_BYTES_MAX = 64 << 10, /* of an answer's head */
     EW_UPSTREAM_IDLE_MAX = 32,             /* kept connections of one origin */
+    EW_UPSTREAM_ADOPTED_MAX = 64,          /* connections that one device opened */
     EW_UPSTREAM_HEADERS_MAX = 16,          /* of an ask */
     EW_UPSTREAM_URL_MAX = 2048,
 };
@@ -72,7 +73,7 @@ struct ew_upstream_result {
 
 struct ew_upstream_ask {
     const char *url;    /* whole: "http://10.0.0.5:8080/v1/chat/completions"; copied. Where `origin`
-                           is set, its path alone is used */
+                           is set, its path alone is used, and needn't have more */
     const char *origin; /* NULL; or the name of a device that dialled in: ew_upstreams_adopt */
     const char *method; /* "GET", "POST" */
     struct ew_str body; /* borrowed until the call has ended; .data NULL: none */
@@ -114,9 +115,12 @@ void ew_upstreams_counts(const struct ew_upstreams *upstreams, struct ew_upstrea
 /* ---- devices that dial in ---- */
 
 struct bufferevent;
-/* A connection that the device opened, for calls whose `origin` is that name; takes it. Its peer
- * closes it when it likes; `lost` is called when the last connection of the name is gone. A call
- * waits for a free one, at most its connect_timeout_s. */
+/* A connection that the device opened, for calls whose `origin` is that name; taken, also when this
+ * fails (EW_EINVAL: no name for a device, or the device spoke before it was asked; EW_ELIMIT:
+ * EW_UPSTREAM_ADOPTED_MAX). Its peer closes it when it likes; `lost` is called when the last
+ * connection of the name is gone, on the loop, never from inside a call of the caller's. A call
+ * waits for a free one, at most its connect_timeout_s; where there is none at all, it fails at once
+ * with CONNECT. */
 int ew_upstreams_adopt(struct ew_upstreams *upstreams, const char *origin,
                        struct bufferevent *takes, struct ew_err *err);
 void ew_upstreams_on_lost(struct ew_upstreams *upstreams,

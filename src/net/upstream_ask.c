@@ -61,7 +61,7 @@ static int take_authority(struct ew_upstream_url *out, const char *text, size_t 
     return take_port(out, after, strlen(after), err);
 }
 
-static int take_url(struct ew_upstream_url *out, const char *url, struct ew_err *err)
+static int check_bytes(const char *url, struct ew_err *err)
 {
     size_t bytes = strlen(url);
     if (bytes >= EW_UPSTREAM_URL_MAX)
@@ -69,6 +69,14 @@ static int take_url(struct ew_upstream_url *out, const char *url, struct ew_err 
     for (size_t i = 0; i < bytes; i++)
         if ((unsigned char)url[i] <= ' ' || (unsigned char)url[i] >= 0x7f)
             return ew_fail(err, EW_EINVAL, "the URL has a character that none may have");
+    return 0;
+}
+
+static int take_url(struct ew_upstream_url *out, const char *url, struct ew_err *err)
+{
+    int code = check_bytes(url, err);
+    if (code != 0)
+        return code;
     *out = (struct ew_upstream_url){.https = strncasecmp(url, "https://", 8) == 0};
     if (!out->https && strncasecmp(url, "http://", 7) != 0)
         return ew_fail(err, EW_EINVAL, "the URL begins with neither http:// nor https://");
@@ -104,6 +112,42 @@ static int check_header(const struct ew_http_header *header, struct ew_err *err)
     return 0;
 }
 
+int ew_upstream_check_origin(const char *origin, struct ew_err *err)
+{
+    if (!is_token(origin) || strlen(origin) >= EW_UPSTREAM_NAME_MAX)
+        return ew_fail(err, EW_EINVAL, "a device's name is made of letters, digits and -_.");
+    return 0;
+}
+
+/* Of what is asked of a device that dialled in, the path alone counts. */
+static int take_path(struct ew_upstream_url *out, const struct ew_upstream_ask *ask,
+                     struct ew_err *err)
+{
+    if (*ask->url != '/')
+        return take_url(out, ask->url, err);
+    int code = check_bytes(ask->url, err);
+    *out = (struct ew_upstream_url){.path = ask->url, .path_bytes = strcspn(ask->url, "#")};
+    return code;
+}
+
+static int check_headers(const struct ew_http_header *headers, size_t count, struct ew_err *err)
+{
+    if (count > EW_UPSTREAM_HEADERS_MAX)
+        return ew_fail(err, EW_EINVAL, "%zu headers are more than %d", count,
+                       EW_UPSTREAM_HEADERS_MAX);
+    int code = 0;
+    for (size_t i = 0; i < count && code == 0; i++)
+        code = check_header(&headers[i], err);
+    return code;
+}
+
+int ew_upstream_check_request(const char *url, const struct ew_http_header *headers, size_t count,
+                              struct ew_upstream_url *out, struct ew_err *err)
+{
+    int code = check_headers(headers, count, err);
+    return code != 0 ? code : take_url(out, url, err);
+}
+
 int ew_upstream_check(const struct ew_upstream_ask *ask, struct ew_upstream_url *out,
                       struct ew_err *err)
 {
@@ -112,15 +156,12 @@ int ew_upstream_check(const struct ew_upstream_ask *ask, struct ew_upstream_url 
         return ew_fail(err, EW_EINVAL, "a request to another server has three timeouts above 0 s");
     if (!is_token(ask->method))
         return ew_fail(err, EW_EINVAL, "the method has a character that none may have");
-    if (ask->header_count > EW_UPSTREAM_HEADERS_MAX)
-        return ew_fail(err, EW_EINVAL, "%zu headers are more than %d", ask->header_count,
-                       EW_UPSTREAM_HEADERS_MAX);
-    for (size_t i = 0; i < ask->header_count; i++) {
-        int code = check_header(&ask->headers[i], err);
-        if (code != 0)
-            return code;
-    }
-    return take_url(out, ask->url, err);
+    if (!ask->origin)
+        return ew_upstream_check_request(ask->url, ask->headers, ask->header_count, out, err);
+    int code = check_headers(ask->headers, ask->header_count, err);
+    if (code == 0)
+        code = ew_upstream_check_origin(ask->origin, err);
+    return code != 0 ? code : take_path(out, ask, err);
 }
 
 /* ---- when to come back ---- */

@@ -9,20 +9,16 @@
  * `dead`, and freed at the bottom of that stack. That a server has hung up is known by reading
  * alone: a write that fails waits for what reading says, since an answer may lie before it. */
 #include "net/upstream_int.h"
+#include "net/tcp.h"
 
 #include <errno.h>
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum {
-    KEEPALIVE_IDLE_S = 60, /* a server that lost power is noticed after two minutes */
-    KEEPALIVE_STEP_S = 10,
-    KEEPALIVE_STEPS = 6,
-};
 /* A server closes a connection that it thinks idle within a round trip of our request; one that
  * goes later had the time to read it, and isn't asked twice. */
 static const uint64_t replay_within_ns = EW_NS_PER_S;
@@ -34,18 +30,10 @@ static uint64_t now(void)
 
 /* ---- life ---- */
 
-static void set_options(int fd)
-{
-    const int on = 1, idle = KEEPALIVE_IDLE_S, step = KEEPALIVE_STEP_S, steps = KEEPALIVE_STEPS;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &step, sizeof step);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &steps, sizeof steps);
-}
-
 static void close_socket(struct ew_upstream_conn *conn)
 {
+    if (conn->bev)
+        ew_upstream_adopted_close(conn);
     if (conn->readable)
         event_free(conn->readable);
     if (conn->writable)
@@ -68,6 +56,8 @@ void ew_upstream_conn_free(struct ew_upstream_conn *conn)
     close_socket(conn);
     ew_buf_fini(&conn->held);
     conn->dead = true;
+    if (origin->kind == EW_UPSTREAM_ADOPTED)
+        ew_upstream_adopted_count(origin);
     if (!conn->busy)
         free(conn);
 }
@@ -82,14 +72,18 @@ static struct ew_upstream_call *detach(struct ew_upstream_conn *conn)
 
 static void start_reading(struct ew_upstream_conn *conn)
 {
-    if (!conn->reading)
+    if (!conn->reading && conn->bev)
+        bufferevent_enable(conn->bev, EV_READ);
+    else if (!conn->reading)
         event_add(conn->readable, NULL);
     conn->reading = true;
 }
 
 void ew_upstream_conn_pause(struct ew_upstream_conn *conn)
 {
-    if (conn->reading)
+    if (conn->reading && conn->bev)
+        bufferevent_disable(conn->bev, EV_READ);
+    else if (conn->reading)
         event_del(conn->readable);
     conn->reading = false;
 }
@@ -103,7 +97,7 @@ static size_t request_bytes(const struct ew_upstream_call *call)
 
 static bool all_sent(const struct ew_upstream_conn *conn)
 {
-    return !conn->unwritable && conn->sent == request_bytes(conn->call);
+    return !conn->unwritable && conn->call->result.sent_ns != 0;
 }
 
 static ssize_t send_some(const struct ew_upstream_conn *conn)
@@ -121,11 +115,9 @@ static ssize_t send_some(const struct ew_upstream_conn *conn)
     return sendmsg(conn->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* What can't be sent any more ends where reading says why. */
-static void await_answer(struct ew_upstream_conn *conn)
+void ew_upstream_conn_sent(struct ew_upstream_conn *conn)
 {
     struct ew_upstream_call *call = conn->call;
-    event_del(conn->writable);
     uint64_t now_ns = now();
     if (!conn->unwritable)
         call->result.sent_ns = now_ns;
@@ -144,8 +136,9 @@ static void send_rest(struct ew_upstream_conn *conn)
     if (conn->sent < request_bytes(call) && errno != EAGAIN && errno != EWOULDBLOCK &&
         errno != EINTR && errno != ENOBUFS)
         conn->unwritable = true;
-    if (conn->unwritable || all_sent(conn)) {
-        await_answer(conn);
+    if (conn->unwritable || conn->sent == request_bytes(call)) {
+        event_del(conn->writable);
+        ew_upstream_conn_sent(conn); /* what can't be sent ends where reading says why */
         return;
     }
     event_add(conn->writable, NULL);
@@ -167,7 +160,10 @@ void ew_upstream_conn_begin(struct ew_upstream_conn *conn, struct ew_upstream_ca
                                call->head_asked ? EW_HTTP_ASKED_HEAD : EW_HTTP_ASKED_ALL);
     if (!call->paused)
         start_reading(conn);
-    send_rest(conn);
+    if (conn->bev)
+        ew_upstream_adopted_send(conn);
+    else
+        send_rest(conn);
 }
 
 /* ---- in ---- */
@@ -235,7 +231,7 @@ static void hold(struct ew_upstream_conn *conn, const char *data, size_t bytes)
                          bytes);
 }
 
-static void take(struct ew_upstream_conn *conn, const char *data, size_t bytes)
+bool ew_upstream_conn_take(struct ew_upstream_conn *conn, const char *data, size_t bytes)
 {
     struct ew_upstream_call *call = conn->call;
     bool whole = false;
@@ -249,15 +245,21 @@ static void take(struct ew_upstream_conn *conn, const char *data, size_t bytes)
         bytes -= used;
         tell(conn, call);
     }
-    conn->busy = false;
-    if (conn->dead)
+    if (conn->dead) {
         free(conn);
-    else if (whole)
+        return false;
+    }
+    if (whole)
         finish(conn, bytes ? CLOSE : KEEP); /* more than was asked for: it lost count */
     else if (call->paused)
         hold(conn, data, bytes);
     else if (call->phase == EW_UPSTREAM_TAKING)
         ew_upstream_set_deadline(call, now(), call->ask.stall_timeout_s);
+    conn->busy = false;
+    bool dead = conn->dead;
+    if (dead)
+        free(conn);
+    return !dead;
 }
 
 void ew_upstream_conn_go_on(struct ew_upstream_conn *conn)
@@ -267,7 +269,8 @@ void ew_upstream_conn_go_on(struct ew_upstream_conn *conn)
         return;
     ew_buf_init(&conn->held, EW_UPSTREAM_READ_BYTES);
     start_reading(conn);
-    take(conn, held.data, held.bytes);
+    if (ew_upstream_conn_take(conn, held.data, held.bytes) && conn->bev)
+        ew_upstream_adopted_read(conn);
     ew_buf_fini(&held);
 }
 
@@ -287,8 +290,7 @@ static void fail_closed(struct ew_upstream_call *call, const char *why)
                          why, (unsigned long long)parse->taken);
 }
 
-/* `code`: 0, it said goodbye; else of errno. */
-static void on_closed(struct ew_upstream_conn *conn, int code)
+void ew_upstream_conn_closed(struct ew_upstream_conn *conn, int code)
 {
     struct ew_upstream_call *call = conn->call;
     if (code == 0)
@@ -320,9 +322,9 @@ static void on_readable(evutil_socket_t fd, short what, void *user)
     }
     if (n > 0) {
         conn->call->heard = true;
-        take(conn, bytes, (size_t)n);
+        ew_upstream_conn_take(conn, bytes, (size_t)n);
     } else {
-        on_closed(conn, n < 0 ? errno : 0);
+        ew_upstream_conn_closed(conn, n < 0 ? errno : 0);
     }
 }
 
@@ -336,7 +338,7 @@ static int connect_to(struct ew_upstream_conn *conn, const struct ew_resolve_add
     conn->fd = socket(address->to.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (conn->fd < 0)
         return errno;
-    set_options(conn->fd);
+    ew_tcp_set_options(conn->fd);
     conn->readable = event_new(base, conn->fd, EV_READ | EV_PERSIST, on_readable, conn);
     conn->writable = event_new(base, conn->fd, EV_WRITE, on_writable, conn);
     if (!conn->readable || !conn->writable)

@@ -69,7 +69,8 @@ struct ew_upstream_call {
 struct ew_upstream_conn {
     struct ew_upstream_origin *origin;
     struct ew_upstream_call *call; /* NULL: idle */
-    int fd;
+    int fd;                        /* -1: adopted */
+    struct bufferevent *bev;       /* of an adopted one; NULL: it has these */
     struct event *readable, *writable;
     bool connecting, reading, unwritable;
     bool busy;   /* its bytes are being told: freed later */
@@ -82,6 +83,9 @@ struct ew_upstream_conn {
     TAILQ_ENTRY(ew_upstream_conn) link; /* idle or busy, of the origin */
 };
 
+/* ADOPTED: a device that dialled in; it has the connections that it opened, and no others. */
+enum ew_upstream_kind { EW_UPSTREAM_DIALLED, EW_UPSTREAM_ADOPTED };
+
 struct ew_upstream_origin {
     struct ew_upstreams *upstreams;
     char name[EW_UPSTREAM_NAME_MAX]; /* "host:port", as the URL writes it */
@@ -90,6 +94,8 @@ struct ew_upstream_origin {
     uint64_t resolved_ns; /* 0: never */
     int preferred;        /* address that took the last connection */
     bool looking_up;
+    enum ew_upstream_kind kind;
+    bool lost; /* has no connection left, which is still to be told */
     int idle_count;
     struct ew_upstream_conns idle, in_use; /* idle: the last used first */
     struct ew_upstream_calls waiting;      /* the oldest first */
@@ -104,8 +110,11 @@ struct ew_upstreams {
     struct event *work, *sweep;
     struct ew_upstream_curl *curl; /* NULL: not needed yet */
     bool sweeping, proxied;        /* http goes through a proxy */
-    unsigned turn;                 /* of work */
-    int calling;                   /* depth of callbacks of the caller's */
+    int lost_count;                /* of origins: their loss is to be told */
+    void (*lost)(void *user, const char *origin);
+    void *lost_user;
+    unsigned turn; /* of work */
+    int calling;   /* depth of callbacks of the caller's */
     int origin_count, spare_count;
     struct ew_upstream_origins origins[EW_UPSTREAM_BUCKETS];
     struct ew_upstream_calls calls, spares, queue;
@@ -123,6 +132,10 @@ struct ew_upstream_url {
 };
 int ew_upstream_check(const struct ew_upstream_ask *ask, struct ew_upstream_url *out,
                       struct ew_err *err);
+int ew_upstream_check_request(const char *url, const struct ew_http_header *headers, size_t count,
+                              struct ew_upstream_url *out, struct ew_err *err);
+/* The name of a device that dials in. */
+int ew_upstream_check_origin(const char *origin, struct ew_err *err);
 double ew_upstream_retry_after(const struct ew_upstream_head *head); /* NAN: not told */
 
 /* upstream.c */
@@ -140,9 +153,12 @@ void ew_upstream_tell_head(struct ew_upstream_call *call, int status,
                            const void *own);
 
 /* upstream_origin.c */
-/* NULL: no memory. */
-struct ew_upstream_origin *ew_upstream_origin_find(struct ew_upstreams *upstreams,
-                                                   const struct ew_upstream_url *url);
+/* NULL: there is none. */
+struct ew_upstream_origin *ew_upstream_origin_find(const struct ew_upstreams *upstreams,
+                                                   const char *name, enum ew_upstream_kind kind);
+/* The same, or a new one; NULL: no memory. */
+struct ew_upstream_origin *ew_upstream_origin_make(struct ew_upstreams *upstreams, const char *name,
+                                                   enum ew_upstream_kind kind);
 /* Gives the call a connection, now or later. */
 void ew_upstream_origin_serve(struct ew_upstream_call *call);
 /* Another one than was kept, since that was closed. */
@@ -162,6 +178,19 @@ void ew_upstream_conn_begin(struct ew_upstream_conn *conn, struct ew_upstream_ca
 void ew_upstream_conn_free(struct ew_upstream_conn *conn);
 void ew_upstream_conn_pause(struct ew_upstream_conn *conn);
 void ew_upstream_conn_go_on(struct ew_upstream_conn *conn); /* not in a call of the caller's */
+/* Bytes came: false when the connection is gone afterwards. */
+bool ew_upstream_conn_take(struct ew_upstream_conn *conn, const char *data, size_t bytes);
+void ew_upstream_conn_sent(struct ew_upstream_conn *conn); /* all of the request */
+/* `code`: 0, the server said goodbye; else of errno. The connection is gone afterwards. */
+void ew_upstream_conn_closed(struct ew_upstream_conn *conn, int code);
+
+/* upstream_adopt.c */
+void ew_upstream_adopted_send(struct ew_upstream_conn *conn);
+void ew_upstream_adopted_read(struct ew_upstream_conn *conn); /* what waits; conn may be gone */
+void ew_upstream_adopted_close(struct ew_upstream_conn *conn);
+/* A connection went: perhaps the last one. */
+void ew_upstream_adopted_count(struct ew_upstream_origin *origin);
+void ew_upstream_adopted_tell(struct ew_upstreams *upstreams); /* what was lost */
 
 /* upstream_curl.c */
 int ew_upstream_curl_begin(struct ew_upstream_call *call, const struct ew_upstream_ask *ask,

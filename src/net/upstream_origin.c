@@ -33,25 +33,30 @@ static size_t bucket_of(const char *name)
     return hash % EW_UPSTREAM_BUCKETS;
 }
 
-struct ew_upstream_origin *ew_upstream_origin_find(struct ew_upstreams *upstreams,
-                                                   const struct ew_upstream_url *url)
+struct ew_upstream_origin *ew_upstream_origin_find(const struct ew_upstreams *upstreams,
+                                                   const char *name, enum ew_upstream_kind kind)
 {
-    struct ew_upstream_origins *bucket = &upstreams->origins[bucket_of(url->name)];
-    struct ew_upstream_origin *origin;
-    LIST_FOREACH(origin, bucket, link)
-    if (strcmp(origin->name, url->name) == 0)
-        return origin;
-    origin = calloc(1, sizeof *origin);
+    struct ew_upstream_origin *origin = LIST_FIRST(&upstreams->origins[bucket_of(name)]);
+    while (origin && (origin->kind != kind || strcmp(origin->name, name) != 0))
+        origin = LIST_NEXT(origin, link);
+    return origin;
+}
+
+struct ew_upstream_origin *ew_upstream_origin_make(struct ew_upstreams *upstreams, const char *name,
+                                                   enum ew_upstream_kind kind)
+{
+    struct ew_upstream_origin *origin = ew_upstream_origin_find(upstreams, name, kind);
     if (!origin)
-        return NULL;
+        origin = calloc(1, sizeof *origin);
+    if (!origin || origin->upstreams)
+        return origin;
     origin->upstreams = upstreams;
-    memcpy(origin->name, url->name, sizeof origin->name);
-    memcpy(origin->host, url->host, sizeof origin->host);
-    memcpy(origin->port, url->port, sizeof origin->port);
+    origin->kind = kind;
+    snprintf(origin->name, sizeof origin->name, "%s", name);
     TAILQ_INIT(&origin->idle);
     TAILQ_INIT(&origin->in_use);
     TAILQ_INIT(&origin->waiting);
-    LIST_INSERT_HEAD(bucket, origin, link);
+    LIST_INSERT_HEAD(&upstreams->origins[bucket_of(name)], origin, link);
     upstreams->origin_count++;
     return origin;
 }
@@ -65,8 +70,20 @@ static void free_origin(struct ew_upstream_origin *origin)
 
 static bool is_unused(const struct ew_upstream_origin *origin)
 {
-    return !origin->looking_up && TAILQ_EMPTY(&origin->idle) && TAILQ_EMPTY(&origin->in_use) &&
-           TAILQ_EMPTY(&origin->waiting);
+    return !origin->looking_up && !origin->lost && TAILQ_EMPTY(&origin->idle) &&
+           TAILQ_EMPTY(&origin->in_use) && TAILQ_EMPTY(&origin->waiting);
+}
+
+static void await(struct ew_upstream_call *call)
+{
+    call->waiting = true;
+    TAILQ_INSERT_TAIL(&call->origin->waiting, call, wait);
+}
+
+void ew_upstream_origin_forget(struct ew_upstream_call *call)
+{
+    TAILQ_REMOVE(&call->origin->waiting, call, wait);
+    call->waiting = false;
 }
 
 /* ---- addresses ---- */
@@ -104,8 +121,7 @@ static void await_addresses(struct ew_upstream_call *call)
         return;
     }
     origin->looking_up = true;
-    call->waiting = true;
-    TAILQ_INSERT_TAIL(&origin->waiting, call, wait);
+    await(call);
 }
 
 static void connect_anew(struct ew_upstream_call *call)
@@ -119,35 +135,55 @@ static void connect_anew(struct ew_upstream_call *call)
 
 /* ---- connections ---- */
 
-void ew_upstream_origin_serve(struct ew_upstream_call *call)
+static void use_kept(struct ew_upstream_conn *conn, struct ew_upstream_call *call)
+{
+    conn->origin->upstreams->counts.connections_reused++;
+    call->result.reused = true;
+    ew_upstream_conn_begin(conn, call);
+}
+
+/* A device that dialled in opens its connections itself: one of those that are there will do. */
+static void await_device(struct ew_upstream_call *call)
+{
+    if (TAILQ_EMPTY(&call->origin->in_use))
+        ew_upstream_fail(call, EW_UPSTREAM_CONNECT, "the device isn't connected");
+    else
+        await(call);
+}
+
+static void find_connection(struct ew_upstream_call *call, struct ew_upstream_conn *kept)
 {
     struct ew_upstream_origin *origin = call->origin;
-    struct ew_upstream_conn *conn = TAILQ_FIRST(&origin->idle);
     uint64_t now_ns = now();
     call->phase = EW_UPSTREAM_CONNECTING;
     call->connect_by_ns = now_ns + (uint64_t)(call->ask.connect_timeout_s * 1e9);
-    if (conn) {
-        TAILQ_REMOVE(&origin->idle, conn, link);
-        TAILQ_INSERT_TAIL(&origin->in_use, conn, link);
+    if (kept) {
+        TAILQ_REMOVE(&origin->idle, kept, link);
+        TAILQ_INSERT_TAIL(&origin->in_use, kept, link);
         origin->idle_count--;
         origin->upstreams->counts.idle--;
-        origin->upstreams->counts.connections_reused++;
-        call->result.reused = true;
-        ew_upstream_conn_begin(conn, call);
+        use_kept(kept, call);
         return;
     }
     ew_upstream_set_deadline(call, now_ns, call->ask.connect_timeout_s);
-    connect_anew(call);
+    if (origin->kind == EW_UPSTREAM_ADOPTED)
+        await_device(call);
+    else
+        connect_anew(call);
 }
 
+void ew_upstream_origin_serve(struct ew_upstream_call *call)
+{
+    find_connection(call, TAILQ_FIRST(&call->origin->idle));
+}
+
+/* What else is kept may be as dead. Of a device, it is all there is. */
 void ew_upstream_origin_replace(struct ew_upstream_call *call)
 {
-    call->phase = EW_UPSTREAM_CONNECTING;
+    struct ew_upstream_origin *origin = call->origin;
     call->result.reused = false;
     call->result.connected_ns = call->result.sent_ns = 0;
-    call->connect_by_ns = now() + (uint64_t)(call->ask.connect_timeout_s * 1e9);
-    ew_upstream_set_deadline(call, now(), call->ask.connect_timeout_s);
-    connect_anew(call);
+    find_connection(call, origin->kind == EW_UPSTREAM_ADOPTED ? TAILQ_FIRST(&origin->idle) : NULL);
 }
 
 static void start_sweeping(struct ew_upstreams *upstreams)
@@ -161,7 +197,14 @@ static void start_sweeping(struct ew_upstreams *upstreams)
 void ew_upstream_origin_release(struct ew_upstream_conn *conn)
 {
     struct ew_upstream_origin *origin = conn->origin;
-    if (origin->idle_count >= EW_UPSTREAM_IDLE_MAX) {
+    struct ew_upstream_call *next = TAILQ_FIRST(&origin->waiting);
+    bool adopted = origin->kind == EW_UPSTREAM_ADOPTED;
+    if (adopted && next) {
+        ew_upstream_origin_forget(next);
+        use_kept(conn, next);
+        return;
+    }
+    if (!adopted && origin->idle_count >= EW_UPSTREAM_IDLE_MAX) {
         ew_upstream_conn_free(conn);
         return;
     }
@@ -173,20 +216,15 @@ void ew_upstream_origin_release(struct ew_upstream_conn *conn)
     start_sweeping(origin->upstreams);
 }
 
-void ew_upstream_origin_forget(struct ew_upstream_call *call)
-{
-    TAILQ_REMOVE(&call->origin->waiting, call, wait);
-    call->waiting = false;
-}
-
 /* ---- the passing of time ---- */
 
 static void sweep_origin(struct ew_upstream_origin *origin, uint64_t oldest_ns)
 {
-    for (struct ew_upstream_conn *conn;
-         (conn = TAILQ_LAST(&origin->idle, ew_upstream_conns)) != NULL &&
-         conn->idle_ns < oldest_ns;)
-        ew_upstream_conn_free(conn);
+    if (origin->kind == EW_UPSTREAM_DIALLED) /* a device closes its own when it likes */
+        for (struct ew_upstream_conn *conn;
+             (conn = TAILQ_LAST(&origin->idle, ew_upstream_conns)) != NULL &&
+             conn->idle_ns < oldest_ns;)
+            ew_upstream_conn_free(conn);
     if (origin->upstreams->origin_count > ORIGINS_KEPT && is_unused(origin))
         free_origin(origin);
 }
