@@ -287,12 +287,14 @@ void ew_place_end(struct ew_place *place, struct ew_visit *visit,
     if (--place->running == 0) /* a rest of rounding doesn't stay */
         place->prompt_tokens_due = place->output_tokens_due = 0;
     const double *reserved = visit->reservation.amounts.of;
+    bool nothing = actual->prompt_tokens + actual->output_tokens == 0;
     const struct ew_amounts settled = {
-        .of = {[EW_LIMIT_REQUESTS] = reserved[EW_LIMIT_REQUESTS],
-               [EW_LIMIT_TOKENS] = known_or(actual->prompt_tokens + actual->output_tokens,
-                                            reserved[EW_LIMIT_TOKENS]),
-               [EW_LIMIT_JOULES] = known_or(actual->joules, reserved[EW_LIMIT_JOULES]),
-               [EW_LIMIT_CENTS] = known_or(actual->cents, reserved[EW_LIMIT_CENTS])}};
+        .of = {
+            [EW_LIMIT_REQUESTS] = reserved[EW_LIMIT_REQUESTS],
+            [EW_LIMIT_TOKENS] =
+                known_or(actual->prompt_tokens + actual->output_tokens, reserved[EW_LIMIT_TOKENS]),
+            [EW_LIMIT_JOULES] = known_or(actual->joules, nothing ? 0 : reserved[EW_LIMIT_JOULES]),
+            [EW_LIMIT_CENTS] = known_or(actual->cents, nothing ? 0 : reserved[EW_LIMIT_CENTS])}};
     ew_limits_settle(&place->limits, &visit->reservation, &settled, now_ns);
     if (actual->outcome == EW_OUTCOME_GOOD)
         teach(place, visit, actual, now_ns);

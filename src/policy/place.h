@@ -118,7 +118,8 @@ bool ew_place_begin(struct ew_place *place, const struct ew_forecast *forecast, 
 void ew_place_first(struct ew_place *place, struct ew_visit *visit, uint64_t now_ns);
 /* So many tokens more were seen, the first among them. */
 void ew_place_token(struct ew_place *place, struct ew_visit *visit, uint32_t tokens);
-/* What it took in the end. NAN: unknown; the windows then keep what was reserved. */
+/* What it took in the end. NAN: unknown; the windows then keep what was reserved, but for joules
+ * and cents of no tokens at all: what was never answered cost nothing. */
 struct ew_visit_actual {
     enum ew_outcome outcome;
     double prompt_tokens, cached_tokens, output_tokens, joules, cents;

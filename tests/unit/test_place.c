@@ -363,6 +363,12 @@ static void what_isnt_known_stays_reserved(void **state)
     ew_place_end(&p, &v, &unknown, S);
     assert_true(ew_window_used(&p.limits.windows[EW_LIMIT_TOKENS], S) == 900);
     assert_float_equal(ew_window_used(&p.limits.windows[EW_LIMIT_JOULES], S), 510, 1e-9);
+    /* But a place that doesn't answer at all doesn't use its budget up. */
+    const struct ew_visit_actual refused = {EW_OUTCOME_FAILED, 0, 0, 0, NAN, NAN};
+    assert_true(ew_place_begin(&p, &usual, S, &v));
+    assert_true(ew_window_used(&p.limits.windows[EW_LIMIT_JOULES], S) > 1000);
+    ew_place_end(&p, &v, &refused, S);
+    assert_float_equal(ew_window_used(&p.limits.windows[EW_LIMIT_JOULES], S), 510, 1e-9);
 }
 
 int main(void)
