@@ -6,6 +6,7 @@
 static const struct ew_dialect *const dialects[] = {
     &ew_dialect_openai,
     &ew_dialect_ollama,
+    &ew_dialect_anthropic,
 };
 
 const struct ew_dialect *ew_dialect_find(const char *name)

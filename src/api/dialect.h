@@ -76,7 +76,8 @@ struct ew_answer_news {
     struct ew_fault fault; /* status != 0: the upstream says that it failed, in band */
     /* Of all events so far. */
     uint32_t pieces; /* events with content: tokens, where nobody counts them better */
-    bool ended;      /* [DONE], message_stop, done: true; a whole answer is */
+    bool ended;      /* [DONE], message_stop, done: true; a whole answer is. Ollama's last line,
+                        and calls that nobody ended, are deltas of the event that ends */
     bool has_usage;
     uint32_t prompt_tokens, cached_tokens, output_tokens; /* with has_usage */
     struct ew_answer_extra extra;

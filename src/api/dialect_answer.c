@@ -364,6 +364,18 @@ void ew_answer_call_add(struct ew_answer *answer, struct ew_buf *to, struct ew_s
         (void)ew_buf_add(to, text.data, text.bytes, &answer->err);
 }
 
+void ew_answer_call_object(struct ew_answer *answer, struct ew_answer_call *call,
+                           const json_t *value)
+{
+    struct ew_fault fault = {0};
+    struct ew_read in = {.fault = &fault};
+    struct ew_jsonw json;
+    ew_jsonw_init(&json, &call->arguments, EW_JSONW_COMPACT);
+    ew_read_copy(&in, &json, value, "arguments");
+    if (ew_jsonw_finish(&json, NULL) || ew_read_failed(&in))
+        ew_answer_fail(answer, "the arguments of a call are too long, too deep, or have U+0000");
+}
+
 /* Drawn from what was asked: the same request gets the same ids, and the turns of one conversation
  * different ones (clouds refuse one id twice). */
 static void draw_id(struct ew_answer *answer, struct ew_answer_call *call)

@@ -60,6 +60,8 @@ struct ew_answer {
     struct ew_buf text; /* EW_ANSWER_TEXT: what was made of them */
     struct ew_buf body; /* EW_ANSWER_TEXT: the whole answer, to be rewritten */
     struct ew_buf said;
+    uint32_t counts[4];                             /* Anthropic's, as they were told last */
+    unsigned counted;                               /* which of them: a bit for each */
     struct ew_delta deltas[EW_REQUEST_CHOICES_MAX]; /* one for each choice that has news */
     size_t delta_count;
     struct ew_answer_choice choices[EW_REQUEST_CHOICES_MAX];
@@ -98,6 +100,9 @@ struct ew_delta *ew_answer_delta(struct ew_answer *answer, uint32_t choice);
 struct ew_answer_call *ew_answer_call(struct ew_answer *answer, uint32_t choice, size_t index,
                                       struct ew_str id);
 void ew_answer_call_add(struct ew_answer *answer, struct ew_buf *to, struct ew_str text);
+/* The arguments as a value, at once. */
+void ew_answer_call_object(struct ew_answer *answer, struct ew_answer_call *call,
+                           const json_t *value);
 /* The choice has ended: its calls are whole, and told. */
 void ew_answer_finish(struct ew_answer *answer, uint32_t choice, enum ew_finish finish);
 /* The answer has ended: calls that are still held back are told. */

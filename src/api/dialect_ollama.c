@@ -194,22 +194,12 @@ static int compose(const struct ew_dialect_ask *ask, struct ew_buf *body, struct
 static void add_arguments(struct ew_answer *answer, struct ew_answer_call *call,
                           const json_t *arguments)
 {
-    struct ew_fault fault = {0};
-    struct ew_read in = {.fault = &fault};
-    struct ew_jsonw json;
-    struct ew_buf *text = &call->arguments;
-    if (!arguments || json_is_null(arguments))
-        return;
-    if (json_is_string(arguments)) { /* as OpenAI's; whether it is an object is seen at the end */
+    if (json_is_string(arguments)) /* as OpenAI's; whether it is an object is seen at the end */
         ew_answer_call_add(
-            answer, text,
+            answer, &call->arguments,
             (struct ew_str){json_string_value(arguments), json_string_length(arguments)});
-        return;
-    }
-    ew_jsonw_init(&json, text, EW_JSONW_COMPACT);
-    ew_read_copy(&in, &json, arguments, "arguments");
-    if (ew_jsonw_finish(&json, NULL) || ew_read_failed(&in))
-        ew_answer_fail(answer, "the arguments of a call are too long, too deep, or have U+0000");
+    else if (arguments && !json_is_null(arguments))
+        ew_answer_call_object(answer, call, arguments);
 }
 
 static void read_call(struct ew_answer *answer, const json_t *told)

@@ -24,7 +24,7 @@ static const struct ew_wire *const wires[] = {
     &ew_ollama_chat,
     &ew_ollama_generate,
 };
-static const char *const dialects[] = {"openai", "ollama"};
+static const char *const dialects[] = {"openai", "ollama", "anthropic"};
 
 static void must(bool fine)
 {

@@ -28,7 +28,7 @@ static const char found[] = "tests/fuzz/found/dialect";
     ",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}\"}}]},{\"role\":\"tool\","        \
     "\"tool_call_id\":\"c\",\"content\":\"2\"}"
 
-enum { OPENAI, OLLAMA }; /* as fuzz_dialect.c has them */
+enum { OPENAI, OLLAMA, ANTHROPIC }; /* as fuzz_dialect.c has them */
 enum { OPENAI_CHAT, OPENAI_COMPLETION, OLLAMA_CHAT, OLLAMA_GENERATE };
 
 static const struct {
@@ -84,6 +84,25 @@ static const struct {
     {OLLAMA, OLLAMA_GENERATE, "{\"model\":\"m\",\"prompt\":\"p\",\"raw\":true}",
      "{\"error\":\"no\"}"},
     {OLLAMA, OLLAMA_CHAT, "{\"model\":\"m\"}", "{\"models\":[{\"name\":\"a\"}]}"},
+    {ANTHROPIC, OPENAI_CHAT,
+     "{\"model\":\"m\",\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\","
+     "\"content\":\"u\"}," CALLS "]," TOOLS ",\"tool_choice\":\"required\",\"stop\":\"x\","
+     "\"temperature\":1.5}",
+     "{\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":5,"
+     "\"cache_read_input_tokens\":2,\"output_tokens\":1}}}\1{\"type\":\"content_block_start\","
+     "\"index\":0,\"content_block\":{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"f\",\"input\":"
+     "{}}}\1{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":"
+     "\"input_json_delta\",\"partial_json\":\"{\\\"a\\\": 1}\"}}\1{\"type\":\"message_delta\","
+     "\"delta\":{\"stop_reason\":\"tool_use\"},\"usage\":{\"output_tokens\":9}}\1{\"type\":"
+     "\"message_stop\"}"},
+    {ANTHROPIC, OLLAMA_CHAT, "{" HI "}",
+     "{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":"
+     "\"H\xc3\xa9\"}}\1{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":"
+     "\"m\"}}"},
+    {ANTHROPIC, OPENAI_CHAT, "{" HI "}",
+     "{\"content\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"tool_use\",\"id\":\"t\","
+     "\"name\":\"f\",\"input\":{\"a\":[0.1]}}],\"stop_reason\":\"max_tokens\",\"usage\":{"
+     "\"input_tokens\":5,\"output_tokens\":2}}"},
 };
 
 typedef void each_fn(void *user, const char *name, const struct ew_buf *bytes);
