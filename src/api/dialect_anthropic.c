@@ -6,9 +6,9 @@
  * min_p and repeat_penalty are hints and left out.
  *
  * Anthropic's own models take less and less: since 4.5 temperature or top_p, since 4.6 no words
- * to begin with, since 4.7 no sampling at all, since 5.5 no forced calls (platform.claude.com, guide
- * to migration and overviews of models, read in 2026). What generation a model is of is in its
- * name; others that speak this API, with models of other names, are taken to know all of it. */
+ * to begin with, since 4.7 no sampling, since 5.5 no forced calls (platform.claude.com, guide to
+ * migration and overviews of models, read in 2026). What generation a model is of is in its name;
+ * others that speak this API, with models of other names, are taken to know all of it. */
 #include "api/dialect_anthropic_int.h"
 
 #include <ctype.h>
