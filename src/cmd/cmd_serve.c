@@ -2,6 +2,7 @@
 #include "cmd/cmd.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "cmd/serve_check.h"
 #include "cmd/serve_options.h"
@@ -41,8 +42,8 @@ static int serve(struct ew_serve_options *o, struct ew_err *err)
     int rc = ew_serve_options_config(o, &config, err);
     if (rc)
         return rc;
-    if (o->check) {
-        rc = ew_serve_check(config, err);
+    if (o->check || o->new_token) {
+        rc = o->check ? ew_serve_check(config, err) : ew_serve_new_token(config, o->new_token, err);
         ew_config_close(&config);
         return rc;
     }
@@ -51,6 +52,11 @@ static int serve(struct ew_serve_options *o, struct ew_err *err)
                                       .config = config,
                                       .user = o,
                                       .isa = o->engine.isa,
+                                      .join = o->join,
+                                      .join_token =
+                                          o->token ? o->token : getenv("EDGEWISE_JOIN_TOKEN"),
+                                      .join_name = o->name,
+                                      .join_ca = o->join_ca,
                                       .listen_fd = ew_notify_listen_fd()};
     return ew_server_run(&params, err);
 }
@@ -74,7 +80,9 @@ int ew_cmd_serve(int argc, char **argv)
         .examples = "  edgewise serve smollm2-135m\n"
                     "  edgewise serve smollm2-135m qwen2.5-coder-0.5b --port 9000 --profile n150\n"
                     "  edgewise serve --config edgewise.yaml --check\n"
-                    "  edgewise serve --new-key kiosk\n",
+                    "  edgewise serve --new-key kiosk\n"
+                    "  edgewise serve --config front.yaml --new-token pi\n"
+                    "  edgewise serve smollm2-135m --join https://front:8443 --token ewj1.pi.…\n",
     };
     int status;
     if (ew_args_read(&args, argc, argv, &status))

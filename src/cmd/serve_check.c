@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "cmd/engine_options.h"
 #include "flow/profile.h"
+#include "serve/token.h"
 
 enum { KEY_BYTES = 32 };
 
@@ -63,7 +65,7 @@ static int check_fleet(const struct ew_config *config, struct ew_err *err)
         rc = check_key(cloud->name, cloud->key_env, cloud->key_file, err);
         rc = rc ? rc : check_file(cloud->name, "ca", cloud->ca, err);
     }
-    return rc ? rc : check_file("join", "secret", config->join_secret, err);
+    return rc; /* a secret to join by is made where there is none yet */
 }
 
 static int check_pair(X509 *certificate, EVP_PKEY *key, const struct ew_config *config,
@@ -167,5 +169,25 @@ int ew_serve_new_key(const char *name, struct ew_err *err)
             "  - name: %s\n"
             "    key_hash: \"%s\"\n",
             name, name, hash);
+    return 0;
+}
+
+int ew_serve_new_token(const struct ew_config *config, const char *name, struct ew_err *err)
+{
+    struct ew_tokens *tokens = NULL;
+    char text[EW_TOKEN_BYTES];
+    if (!config->join_secret)
+        return ew_fail(err, EW_EINVAL,
+                       "the configuration has no join.secret: a front with one lets devices join");
+    int rc = ew_tokens_open(&tokens, config->join_secret, err);
+    rc = rc ? rc : ew_tokens_make(tokens, EW_TOKEN_JOIN, name, (int64_t)time(NULL), text, err);
+    ew_tokens_close(&tokens);
+    if (rc)
+        return rc;
+    puts(text);
+    fflush(stdout);
+    fprintf(stderr,
+            "for one device, within %d minutes:\n  edgewise serve MODEL --join URL --token …\n",
+            EW_TOKEN_JOIN_S / 60);
     return 0;
 }

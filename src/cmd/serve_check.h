@@ -9,6 +9,9 @@
  * "FILE: fine: …". */
 int ew_serve_check(const struct ew_config *config, struct ew_err *err);
 
+/* A new join token of the front's secret, on stdout; what to do with it on stderr. */
+int ew_serve_new_token(const struct ew_config *config, const char *name, struct ew_err *err);
+
 /* A new key: itself on stdout, so that a script can keep it; what the file needs on stderr. */
 int ew_serve_new_key(const char *name, struct ew_err *err);
 

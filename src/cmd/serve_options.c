@@ -96,10 +96,7 @@ static int apply(struct ew_config *config, const struct ew_serve_options *o, str
         rc = ew_config_add_origin(config, o->origins.items[i], err);
     config->ledger_durable |= o->durable;
     config->insecure |= o->insecure;
-    rc = rc ? rc : ew_config_check(config, err);
-    if (!rc && config->join_secret)
-        rc = ew_fail(err, EW_EINVAL, "devices can't join yet");
-    return rc;
+    return rc ? rc : ew_config_check(config, err);
 }
 
 /* Where the file is that was asked for; "" where options are all there is. */

@@ -13,7 +13,8 @@ struct ew_serve_options {
     struct ew_energy_options energy; /* tariff below 0: not given */
     const char *config;              /* NULL: none was named */
     const char *listen, *memory, *ledger, *queue_timeout;
-    const char *new_key;
+    const char *new_key, *new_token;
+    const char *join, *token, *name, *join_ca;
     int port, streams, queue_max; /* below 0: not given; streams: 0 */
     int on_full;                  /* enum ew_on_full; below 0: not given */
     bool durable, insecure, check, schema;
@@ -83,6 +84,15 @@ extern const char *const ew_serve_on_full_names[];
          .flag = &(o)->check},                                                                     \
         {"new-key", 0, "NAME", "make a key for a client, print it (once) and its YAML lines",      \
          .text = &(o)->new_key},                                                                   \
+        {"join", 0, "URL", "join that front as a device: it asks over connections that we open",   \
+         .text = &(o)->join},                                                                      \
+        {"token", 0, "TOKEN", "what lets us in there (or EDGEWISE_JOIN_TOKEN); once is enough",    \
+         .text = &(o)->token},                                                                     \
+        {"name", 0, "NAME", "what to be called there (the host's name)", .text = &(o)->name},      \
+        {"join-ca", 0, "FILE", "PEM of the front's own certificate authority",                     \
+         .text = &(o)->join_ca},                                                                   \
+        {"new-token", 0, "NAME", "of a front: print a token that lets one device join, as NAME",   \
+         .text = &(o)->new_token},                                                                 \
     {                                                                                              \
         "schema", 0, NULL, "print the JSON Schema of edgewise.yaml", .flag = &(o)->schema          \
     }

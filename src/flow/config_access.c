@@ -102,7 +102,8 @@ static int check_names(const struct ew_config *config, struct ew_err *err)
 static int check_fleet(const struct ew_config *config, struct ew_err *err)
 {
     const struct ew_config_device *engine = ew_config_engine(config);
-    bool upstream = config->device_count > (engine ? 1 : 0) || config->cloud_count;
+    bool upstream =
+        config->device_count > (engine ? 1 : 0) || config->cloud_count || config->join_secret;
     if (!upstream && !config->join_secret && (!engine || !engine->model_count))
         return ew_fail(err, EW_EINVAL, "no model to serve");
     for (unsigned i = 1; engine && i < engine->model_count; i++)

@@ -91,8 +91,16 @@ static void let_go(struct ew_dial_call *call)
         free_call(call);
 }
 
+static const char *header_of(const struct ew_dial_result *result, const char *name)
+{
+    const struct ew_dial_call *call =
+        (const void *)((const char *)result - offsetof(struct ew_dial_call, result));
+    return call->parse.phase == EW_HTTP_DONE ? ew_http_parse_header(&call->parse, name) : NULL;
+}
+
 static void finish(struct ew_dial_call *call)
 {
+    call->result.header = header_of;
     if (call->result.why[0])
         drop_bev(call);
     call->result.bev = call->bev;

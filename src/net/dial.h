@@ -24,6 +24,8 @@ struct ew_dial_result {
     struct bufferevent *bev; /* given; NULL: it failed */
     int status;              /* of the answer; 0: there was none */
     char why[300];           /* a sentence; with a status, its body's message. "" when it worked */
+    /* Of the answer's head, while `done` runs; NULL: it has no such header. */
+    const char *(*header)(const struct ew_dial_result *result, const char *name);
 };
 
 struct ew_dial_ask {

@@ -110,7 +110,7 @@ static void drop(struct ew_member *m)
     free(m);
 }
 
-static void drop_retired(struct ew_fleet *fleet)
+void ew_fleet_drop_retired(struct ew_fleet *fleet)
 {
     for (struct ew_member **at = &fleet->first, *m; (m = *at);) {
         if (m->retired && !m->users) {
@@ -132,7 +132,7 @@ void ew_fleet_done(struct ew_member *m)
 {
     EW_ASSERT(m->users > 0);
     if (!--m->users && m->retired)
-        drop_retired(m->fleet);
+        ew_fleet_drop_retired(m->fleet);
 }
 
 static int make_windows(struct ew_member *m, struct ew_err *err)
@@ -205,7 +205,7 @@ static bool same_limits(const struct ew_facts *a, const struct ew_facts *b)
 
 /* ---- the configuration ---- */
 
-static struct ew_member *make(struct ew_fleet *fleet, const char *name)
+struct ew_member *ew_fleet_make(struct ew_fleet *fleet, const char *name)
 {
     struct ew_member *m = calloc(1, sizeof *m);
     if (!m)
@@ -220,7 +220,7 @@ static struct ew_member *make(struct ew_fleet *fleet, const char *name)
 static int make_one(struct ew_fleet *fleet, const struct ew_config_device *device,
                     const struct ew_config_cloud *cloud, struct ew_member **end, struct ew_err *err)
 {
-    struct ew_member *m = make(fleet, device ? device->name : cloud->name);
+    struct ew_member *m = ew_fleet_make(fleet, device ? device->name : cloud->name);
     if (!m)
         return ew_fail(err, EW_ENOMEM, "no memory for a device");
     *end = m;
@@ -312,7 +312,7 @@ static void take_all(struct ew_fleet *fleet, struct ew_member *made)
     }
     *end = fleet->first;
     fleet->first = list;
-    drop_retired(fleet);
+    ew_fleet_drop_retired(fleet);
 }
 
 static void set_policy(struct ew_fleet *fleet, const struct ew_config *config)

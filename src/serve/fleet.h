@@ -19,6 +19,8 @@
 #include "net/upstream.h"
 #include "policy/policy.h"
 
+#define EW_FLEET_AWAY_S 600.0 /* a device that dialled in is remembered for so long */
+
 enum {
     EW_FLEET_MODELS_MAX = 256, /* of one member */
     EW_FLEET_NAME_BYTES = 64,
@@ -72,8 +74,9 @@ struct ew_member {
     const char *origin; /* a device that dialled in: its name; NULL otherwise */
     bool edgewise;      /* it is one of ours: tells more */
     /* Its life. */
-    uint32_t users; /* requests, and the look at it */
-    bool retired;   /* goes when nobody uses it */
+    uint32_t users;   /* requests, and the look at it */
+    uint64_t lost_ns; /* of one that dialled in: since when it has no connection; 0: it has */
+    bool retired;     /* goes when nobody uses it */
     struct ew_member_counts counts;
     char trouble[200]; /* "" when well */
     /* fleet_probe.c */
@@ -131,6 +134,14 @@ uint64_t ew_fleet_secret(const struct ew_fleet *fleet); /* nobody can choose has
 /* Where a conversation was answered last: the member's number; 0: not known, or too long ago. */
 uint32_t ew_fleet_recall(struct ew_fleet *fleet, uint64_t session, uint64_t now_ns);
 void ew_fleet_remember(struct ew_fleet *fleet, uint64_t session, uint32_t number, uint64_t now_ns);
+
+/* fleet_join.c: devices that dial in. The member of that name, made where there is none; NULL: the
+ * name is another's (EW_EINVAL), or no memory. `again`: it showed a membership, so that it may be
+ * one that was here before. */
+struct ew_member *ew_fleet_join(struct ew_fleet *fleet, const char *name, bool again,
+                                struct ew_err *err);
+void ew_fleet_joined(struct ew_member *member);      /* it has a connection: it is looked at now */
+void ew_fleet_lost(void *fleet, const char *origin); /* it has none any more */
 
 /* Time goes on: looks that are due begin. Call every second or so. */
 void ew_fleet_tick(struct ew_fleet *fleet, uint64_t now_ns);

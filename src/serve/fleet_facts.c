@@ -24,7 +24,7 @@ static int copy(char **to, const char *text, struct ew_err *err)
     return 0;
 }
 
-static void facts_init(struct ew_facts *facts)
+void ew_facts_init(struct ew_facts *facts)
 {
     *facts = (struct ew_facts){
         .weight = 1,
@@ -145,7 +145,7 @@ static int copy_models(struct ew_facts *facts, const struct ew_config_device *de
 int ew_facts_device(struct ew_facts *facts, const struct ew_config_device *device,
                     struct ew_err *err)
 {
-    facts_init(facts);
+    ew_facts_init(facts);
     facts->kind = device->url ? EW_PLACE_DEVICE : EW_PLACE_ENGINE;
     facts->dialect = device->url ? ew_dialect_find(dialects[device->api]) : NULL;
     facts->concurrency = device->concurrency;
@@ -211,7 +211,7 @@ static int copy_names(struct ew_facts *facts, const struct ew_config_cloud *clou
 int ew_facts_cloud(struct ew_facts *facts, const struct ew_config_cloud *cloud,
                    const struct ew_price_table *prices, struct ew_err *err)
 {
-    facts_init(facts);
+    ew_facts_init(facts);
     facts->kind = EW_PLACE_CLOUD;
     facts->dialect = ew_dialect_find(dialects[cloud->api]);
     facts->concurrency = cloud->concurrency;

@@ -34,7 +34,14 @@ void ew_fleet_clear_models(struct ew_member *member);
 /* What follows from its facts: the place's, its windows, its configured models. */
 int ew_fleet_apply(struct ew_member *member, struct ew_err *err);
 
+struct ew_member *ew_fleet_make(struct ew_fleet *fleet, const char *name);
+void ew_fleet_drop_retired(struct ew_fleet *fleet);
+
+/* fleet_join.c */
+void ew_fleet_tick_joined(struct ew_fleet *fleet, uint64_t now_ns);
+
 /* fleet_facts.c */
+void ew_facts_init(struct ew_facts *facts);
 int ew_facts_device(struct ew_facts *facts, const struct ew_config_device *device,
                     struct ew_err *err);
 int ew_facts_cloud(struct ew_facts *facts, const struct ew_config_cloud *cloud,
@@ -44,6 +51,7 @@ bool ew_facts_same_way(const struct ew_facts *a, const struct ew_facts *b);
 struct ew_limit ew_facts_limit(const struct ew_config_limit *limit);
 
 /* fleet_probe.c */
+void ew_fleet_set_health(struct ew_member *member, enum ew_health health, const char *why);
 void ew_fleet_look(struct ew_member *member, uint64_t now_ns);
 void ew_fleet_look_stop(struct ew_member *member);
 

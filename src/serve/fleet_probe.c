@@ -18,7 +18,7 @@
 enum { UNHEALTHY_AFTER = 2, OFFLINE_AFTER = 3 };
 static const char state_path[] = "/edgewise/status";
 
-static void set_health(struct ew_member *m, enum ew_health health, const char *why)
+void ew_fleet_set_health(struct ew_member *m, enum ew_health health, const char *why)
 {
     enum ew_health old = m->place.health;
     bool works = ew_health_weight(health) > 0, worked = ew_health_weight(old) > 0;
@@ -101,11 +101,12 @@ static bool take_state(struct ew_member *m)
         take_models(m, json_object_get(root, "models"));
         take_load(m, root);
         bool full = m->place.reported_waiting > 0;
-        set_health(m,
-                   strcmp(state, "serving") == 0    ? full ? EW_HEALTH_BUSY : EW_HEALTH_HEALTHY
-                   : strcmp(state, "starting") == 0 ? EW_HEALTH_WARMING
-                                                    : EW_HEALTH_LEAVING,
-                   "");
+        ew_fleet_set_health(m,
+                            strcmp(state, "serving") == 0
+                                ? full ? EW_HEALTH_BUSY : EW_HEALTH_HEALTHY
+                            : strcmp(state, "starting") == 0 ? EW_HEALTH_WARMING
+                                                             : EW_HEALTH_LEAVING,
+                            "");
     }
     json_decref(root);
     return is_ours;
@@ -119,9 +120,9 @@ static void take_list(struct ew_member *m)
         ew_fleet_clear_models(m);
     int failed = ew_dialect_models(m->facts.dialect, body, take_model, m, &err);
     if (failed && !m->facts.model_count)
-        set_health(m, EW_HEALTH_UNHEALTHY, err.text);
+        ew_fleet_set_health(m, EW_HEALTH_UNHEALTHY, err.text);
     else
-        set_health(m, EW_HEALTH_HEALTHY, "");
+        ew_fleet_set_health(m, EW_HEALTH_HEALTHY, "");
 }
 
 /* ---- a look ---- */
@@ -130,11 +131,11 @@ static void failed_look(struct ew_member *m, enum ew_health at_once, const char 
 {
     m->looks_failed++;
     if (at_once != EW_HEALTH_UNKNOWN)
-        set_health(m, at_once, why);
+        ew_fleet_set_health(m, at_once, why);
     else if (m->looks_failed >= OFFLINE_AFTER)
-        set_health(m, EW_HEALTH_OFFLINE, why);
+        ew_fleet_set_health(m, EW_HEALTH_OFFLINE, why);
     else if (m->looks_failed >= UNHEALTHY_AFTER)
-        set_health(m, EW_HEALTH_UNHEALTHY, why);
+        ew_fleet_set_health(m, EW_HEALTH_UNHEALTHY, why);
 }
 
 static void answered(struct ew_member *m)
@@ -145,14 +146,14 @@ static void answered(struct ew_member *m)
     if (m->look_status == 401 || m->look_status == 403) {
         failed_look(m, EW_HEALTH_REFUSED, "it refuses our key");
     } else if (m->look_status == 503) {
-        set_health(m, EW_HEALTH_BUSY, "");
+        ew_fleet_set_health(m, EW_HEALTH_BUSY, "");
     } else if (m->looks_at_state) {
         if (m->look_status != 200 || !take_state(m))
             m->edgewise = false; /* it was, maybe: look again as at any other */
     } else if (m->look_status == 200) {
         take_list(m);
     } else if (m->look_status == 404 && m->facts.model_count) {
-        set_health(m, EW_HEALTH_HEALTHY, ""); /* tells no list, and needn't */
+        ew_fleet_set_health(m, EW_HEALTH_HEALTHY, ""); /* tells no list, and needn't */
     } else {
         failed_look(m, EW_HEALTH_UNHEALTHY, why);
     }
@@ -246,10 +247,11 @@ void ew_fleet_look_stop(struct ew_member *m)
 
 void ew_fleet_tick(struct ew_fleet *fleet, uint64_t now_ns)
 {
+    ew_fleet_tick_joined(fleet, now_ns);
     for (struct ew_member *m = fleet->first, *next; m && !fleet->stopped; m = next) {
         next = m->next;
         bool waits_for_key = m->facts.wants_key && !m->facts.key;
-        if (m->place.kind == EW_PLACE_DEVICE && !m->retired && !waits_for_key &&
+        if (m->place.kind == EW_PLACE_DEVICE && !m->retired && !waits_for_key && !m->lost_ns &&
             now_ns >= m->look_ns)
             ew_fleet_look(m, now_ns);
     }
@@ -259,11 +261,11 @@ void ew_fleet_note(struct ew_member *m, enum ew_outcome outcome, int status, con
                    uint64_t now_ns)
 {
     if (status == 401 || status == 403) {
-        set_health(m, EW_HEALTH_REFUSED, "it refuses our key");
+        ew_fleet_set_health(m, EW_HEALTH_REFUSED, "it refuses our key");
     } else if (outcome == EW_OUTCOME_GOOD) {
         m->looks_failed = 0;
         if (m->place.health != EW_HEALTH_BUSY && m->place.health != EW_HEALTH_LEAVING)
-            set_health(m, EW_HEALTH_HEALTHY, "");
+            ew_fleet_set_health(m, EW_HEALTH_HEALTHY, "");
     } else if (outcome == EW_OUTCOME_FAILED) {
         snprintf(m->trouble, sizeof m->trouble, "%s", why);
         if (m->place.kind == EW_PLACE_DEVICE && m->look_ns > now_ns + EW_NS_PER_S)

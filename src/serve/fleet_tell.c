@@ -126,9 +126,10 @@ static void write_member(struct ew_jsonw *json, const struct ew_member *m)
     ew_jsonw_put_text(json, "health", ew_health_name(p->health));
     ew_jsonw_put_text(json, "trouble", *m->trouble ? m->trouble : NULL);
     ew_jsonw_put_text(json, "breaker", ew_breaker_state_name(p->breaker.state));
-    if (m->facts.url)
+    const bool has_url = m->facts.url && !m->origin;
+    if (has_url)
         ew_fetch_mask(m->facts.url, url, sizeof url);
-    ew_jsonw_put_text(json, "url", m->facts.url ? url : NULL);
+    ew_jsonw_put_text(json, "url", has_url ? url : NULL);
     ew_jsonw_put_bool(json, "joined", m->origin != NULL);
     write_models(json, m);
     ew_jsonw_put_u64(json, "running", p->running);

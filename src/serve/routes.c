@@ -17,6 +17,8 @@
 #include "base/jsonw.h"
 #include "serve/account.h"
 #include "serve/exchange.h"
+#include "serve/join_in.h"
+#include "serve/join_out.h"
 #include "serve/state.h"
 
 enum { PAGE_BYTES_MAX = 4 << 20, NAME_BYTES_MAX = 128 };
@@ -209,6 +211,14 @@ static void page_fleet(struct visit *v)
     reply_json(v, &body, ew_fleet_json(v->server->fleet, &body));
 }
 
+/* A token is what lets a device in, not a client's key. */
+static void page_join(struct visit *v)
+{
+    struct ew_fault fault = {0};
+    if (ew_join_in(v->server, v->http, &fault))
+        fail(v, &fault);
+}
+
 static void page_version(struct visit *v)
 {
     struct ew_buf body = page_buf();
@@ -323,6 +333,7 @@ static const struct route routes[] = {
     {"GET", "/v1/models", &ew_openai_chat, page_models, false},
     {"GET", "/v1/models/*", &ew_openai_chat, page_model, false},
     {"GET", "/v1/edgewise/status", &ew_openai_chat, page_status, false},
+    {"GET", EW_JOIN_PATH, &ew_openai_chat, page_join, true},
     {"GET", "/v1/edgewise/fleet", &ew_openai_chat, page_fleet, false},
     {"POST", "/api/chat", &ew_ollama_chat, NULL, false},
     {"POST", "/api/generate", &ew_ollama_generate, NULL, false},
@@ -427,6 +438,10 @@ static int check_key(struct visit *v, struct ew_fault *fault)
     const struct ew_config *config = v->server->config;
     const char *given = ew_http_header(v->http, "Authorization");
     snprintf(v->client, sizeof v->client, "anonymous");
+    if (v->server->join_out && strcmp(ew_http_peer(v->http), EW_JOIN_OUT_PEER) == 0) {
+        snprintf(v->client, sizeof v->client, EW_JOIN_OUT_PEER); /* over what we dialled */
+        return 0;
+    }
     if (!config->client_count)
         return 0;
     if (!given || strncasecmp(given, bearer, sizeof bearer - 1) != 0) {

@@ -16,9 +16,11 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "serve/exchange.h"
+#include "serve/join_out.h"
 #include "serve/notify.h"
 #include "serve/reload.h"
 #include "serve/routes.h"
+#include "serve/token.h"
 
 #define SOON_S           .02
 #define LOOK_S           1.0
@@ -109,6 +111,8 @@ static void on_tick(void *user)
     uint64_t now_ns = now();
     server->tick_is_soon = false;
     ew_exchange_tick(server, now_ns);
+    if (server->join_out && server->state == EW_SERVER_SERVING)
+        ew_join_out_tick(server->join_out, now_ns);
     if (now_ns >= server->look_ns) {
         server->look_ns = after(now_ns, LOOK_S);
         ew_models_tick(server->models, now_ns);
@@ -147,6 +151,8 @@ static void on_end(void *user)
     if (server->first_asked)
         ew_models_forget(ew_models_first(server->models), &server->first_waiter);
     server->first_asked = false;
+    if (server->join_out)
+        ew_join_out_stop(server->join_out);
     ew_http_server_drain(server->http);
     ew_server_tick_soon(server);
 }
@@ -335,7 +341,21 @@ static int open_fleet(struct ew_server *server, struct ew_err *err)
         .user = server,
         .changed = ew_exchange_places_changed,
     };
-    return failed ? failed : ew_fleet_open(&server->fleet, &params, server->config, err);
+    if (!failed)
+        failed = ew_fleet_open(&server->fleet, &params, server->config, err);
+    if (!failed)
+        ew_upstreams_on_lost(server->upstreams, ew_fleet_lost, server->fleet);
+    if (!failed && server->config->join_secret)
+        failed = ew_tokens_open(&server->tokens, server->config->join_secret, err);
+    if (failed || !server->params->join)
+        return failed;
+    const struct ew_join_out_params join = {
+        .front = server->params->join,
+        .token = server->params->join_token,
+        .name = server->params->join_name,
+        .ca = server->params->join_ca,
+    };
+    return ew_join_out_open(&server->join_out, server, &join, err);
 }
 
 static int open_all(struct ew_server *server, struct ew_err *err)
@@ -366,6 +386,8 @@ static void close_all(struct ew_server *server)
 {
     if (server->models)
         ew_models_stop(server->models);
+    if (server->join_out)
+        ew_join_out_stop(server->join_out);
     if (server->fleet)
         ew_fleet_stop(server->fleet);
     ew_http_server_close(&server->http);
@@ -373,6 +395,10 @@ static void close_all(struct ew_server *server)
     ew_worker_close(&server->preparer);
     ew_jobs_close(&server->jobs);
     ew_models_close(&server->models);
+    ew_join_out_close(&server->join_out);
+    ew_tokens_close(&server->tokens);
+    if (server->upstreams)
+        ew_upstreams_on_lost(server->upstreams, NULL, NULL);
     ew_fleet_close(&server->fleet);
     ew_upstreams_close(&server->upstreams);
     ew_grammars_close(&server->grammars);

@@ -18,7 +18,9 @@ struct ew_server_params {
     int (*reload)(void *user, struct ew_config **gives, struct ew_err *err);
     void *user;
     const char *isa; /* instruction set of the engine; NULL: the best */
-    int listen_fd;   /* > 0: a socket that listens already, from systemd; taken */
+    /* To join a front as a device (join_out.h): its URL; NULL: none. */
+    const char *join, *join_token, *join_name, *join_ca;
+    int listen_fd; /* > 0: a socket that listens already, from systemd; taken */
 };
 
 /* 0 after a drain: SIGTERM or SIGINT came, and what ran was answered or, at the end of the time for

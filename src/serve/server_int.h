@@ -19,6 +19,8 @@
 #include "serve/worker.h"
 
 struct ew_exchange;
+struct ew_join_out;
+struct ew_tokens;
 
 enum ew_server_state {
     EW_SERVER_STARTING, /* the first model is being loaded */
@@ -39,6 +41,8 @@ struct ew_server {
     struct ew_models *models; /* of the built-in engine; none where there is no engine */
     struct ew_upstreams *upstreams;
     struct ew_fleet *fleet;
+    struct ew_tokens *tokens;     /* NULL: no device may join */
+    struct ew_join_out *join_out; /* NULL: we join nobody */
     struct ew_queue *queue;
     struct ew_quotas *quotas;
     struct ew_metrics *metrics;

@@ -37,8 +37,6 @@ static void what_is_missing_is_named(void **state)
          "b: key_file: can't read /nowhere/key: No such file or directory"},
         {"clouds: [{name: b, ca: /nowhere/ca.pem}]",
          "b: ca: can't read /nowhere/ca.pem: No such file or directory"},
-        {"join: {secret: /nowhere/secret}",
-         "join: secret: can't read /nowhere/secret: No such file or directory"},
     };
     (void)state;
     for (size_t i = 0; i < EW_COUNT(cases); i++) {

@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""join.py - devices that dial in to a front: let in, asked, killed, back again, gone for good.
+
+    tests/fault/join.py EDGEWISE MODEL.gguf
+
+Real processes: a front without a model, and devices behind what might as well be a NAT, since nobody
+connects to them. Prints a line for each step; the last one is "N passed, N failed"."""
+import json
+import os
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from served import Server # noqa: E402
+
+WAIT_S = 40
+RESULTS = []
+
+
+def step(sentence, holds, seen=""):
+    RESULTS.append(bool(holds))
+    print(f"{'ok   ' if holds else 'FAIL '} {sentence}" + (f"\n        {seen}" if seen else ""))
+    return holds
+
+
+def members(front):
+    return {p["name"]: p for p in json.loads(front.get("/v1/edgewise/fleet").body)["places"]}
+
+
+def until(what, seconds=WAIT_S):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = what()
+        if value:
+            return value
+        time.sleep(.05)
+    return None
+
+
+def health(front, name, wanted):
+    return until(lambda: members(front).get(name, {}).get("health") == wanted)
+
+
+def token(edgewise, front, name):
+    return subprocess.run([edgewise, "serve", "--config", front.config, "--new-token", name],
+                          check=True, capture_output=True, text=True).stdout.strip()
+
+
+def device(edgewise, model, front, *more):
+    return Server(edgewise, model, options=("--ctx", "512", "--streams", "2", "--join",
+                                            f"http://127.0.0.1:{front.port}", *more))
+
+
+def run(edgewise, model):
+    config = "listen: 127.0.0.1:0\njoin: {secret: join.secret}\npolicy: {probe: 200ms}\n"
+    with Server(edgewise, model, config) as front:
+        first = token(edgewise, front, "pi")
+        with device(edgewise, model, front, "--token", first) as pi:
+            step("a device with a new token joins, and is looked at", health(front, "pi", "healthy"))
+            reply = front.chat("Say hello.", max_tokens=5)
+            step("it answers what is asked of the front",
+                 reply.status == 200 and reply.headers.get("x-edgewise-device") == "pi",
+                 f"{reply.status}, {reply.headers.get('x-edgewise-device')}")
+            stream = front.open_chat("Say hello.", max_tokens=5)
+            stream.begin()
+            step("streamed, too", stream.rest() and stream.ended)
+            stream.close()
+            step("the requests are the front's, in the device's ledger",
+                 {r["client"] for r in pi.until_rows(2)} == {"front"})
+            with device(edgewise, model, front, "--token", first, "--name", "other") as other:
+                said = other.until_said("used already")
+                step("the same token doesn't let in a second device", said, said)
+                step("who isn't let in serves on by itself", other.get("/health").status == 200)
+            kept = [f for f in os.listdir(os.path.join(pi.folder.name, "edgewise"))
+                    if f.endswith(".member")]
+            step("its membership is kept", len(kept) == 1, str(kept))
+            member = os.path.join(pi.folder.name, "edgewise", kept[0])
+            with open(member, encoding="ascii") as file:
+                membership = file.read()
+            step("for nobody else to read", os.stat(member).st_mode & 0o777 == 0o600)
+            slow = front.open_chat("Count.", max_tokens=400)
+            slow.begin().first()
+            pi.process.kill()
+            step("a device that dies in the midst: its client hears an error",
+                 any("error" in event for _, event in slow.events()) and not slow.ended)
+            slow.close()
+            step("and the front knows that it is gone", health(front, "pi", "offline"))
+            reply = front.chat("Say hello.", max_tokens=5)
+            step("with nobody else, clients are told when to come again",
+                 reply.status == 503 and "retry-after" in reply.headers, reply.body[:120].decode())
+        with device(edgewise, model, front, "--token", membership) as pi:
+            step("it comes back with its membership", health(front, "pi", "healthy"))
+            answered = until(lambda: front.chat("Say hello.", max_tokens=5).status == 200)
+            step("and answers again, the same member",
+                 answered and members(front)["pi"]["requests"] >= 3)
+            secret = "\n".join(front.log)
+            step("no token is in the front's log", first not in secret and membership not in secret)
+            step("it leaves cleanly: SIGTERM, status 0", pi.stop() == 0)
+            step("and is offline at the front at once", health(front, "pi", "offline"))
+        step("nonsense for a token is a 401 of the front",
+             front.get("/v1/edgewise/join", key="ewj1.x.1.2.3").status in (401, 426))
+
+
+def main():
+    run(*sys.argv[1:3])
+    print(f"{sum(RESULTS)} passed, {len(RESULTS) - sum(RESULTS)} failed")
+    return sum(RESULTS) != len(RESULTS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
