@@ -1,9 +1,9 @@
 /* join_in.h - the front's side of devices that dial in: GET /v1/edgewise/join.
  *
  * A device behind NAT can't be dialled, so it dials: its request shows a token (token.h) and asks
- * A device behind NAT can't be dialled, so it dials: its request shows a token (token.h) and asks
- * to upgrade the connection. Let in, it gets its name and its membership, and the connection turns
- * round: from then on we send requests over it, and the device answers. It opens as many as it
+ * for the connection. Let in, it gets its name and its membership, and the connection turns round:
+ * from then on we send requests over it, and the device answers. It opens as many as it can answer
+ * at once. What it is and how busy, the usual looks tell (fleet_probe.c). */
 #ifndef EW_JOIN_IN_H
 #define EW_JOIN_IN_H
 
