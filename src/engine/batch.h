@@ -77,7 +77,7 @@ struct ew_batch {
     struct ew_stream **owners;   /* [2 * places], of the segments */
     struct ew_stream **choosing; /* [places]: get a token */
     uint32_t segment_count, choosing_count;
-    uint32_t decoding, prompt_rows;
+    uint32_t decoding, waiting, prompt_rows;
 };
 
 static inline bool ew_stream_decodes(const struct ew_stream *stream)

@@ -1,34 +1,28 @@
-/* budget.c - two moving averages and a controller; see budget.h. */
+/* budget.c - moving averages and a controller; see budget.h. */
 #include "engine/budget.h"
 #include "kernels/kernels.h"
 
 enum {
-    ROWS_FIRST = 16,
-    ROWS_MIN = 1,      /* prompts go on, however slow the machine */
-    RENEW_AFTER = 100, /* mixed steps after which what is usual is measured again */
+    ROWS_FIRST = EW_GROUP - 1, /* beside one stream: a begun group, filled */
+    ROWS_MAX = 1 << 10,        /* well above what a step takes; so that it comes down again soon */
+    RENEW_AFTER = 50,          /* mixed steps after which what is usual is measured again */
+    WAITING_MAX = 4,           /* prompts for each stream that decodes, as far as they count */
 };
-#define STRETCH  1.7  /* under the 2 that users are promised, with room for what varies */
-#define WEIGHT   0.25 /* of the newest measurement */
-#define MOVE_MAX 1.25 /* of rows, by one step */
+/* Of the usual time, for one prompt beside a stream: 2 in all is promised. */
+#define EXTRA 0.8
+/* Weights of a measurement of what is usual that is above what was known, and below: most steps
+ * that take longer than usual were disturbed. What takes much longer counts as no more than so many
+ * times the usual. */
+#define RISE       0.1
+#define FALL       0.5
+#define USUAL_MOST 1.5
+/* Of rows, by one step: down faster than up, for too few hurt less than too many. */
+#define MOVE_UP   1.1
+#define MOVE_DOWN 0.8
 
 void ew_budget_init(struct ew_budget *budget)
 {
     *budget = (struct ew_budget){.rows = ROWS_FIRST};
-}
-
-uint32_t ew_budget_rows(const struct ew_budget *budget, uint32_t decoding, uint32_t most)
-{
-    if (!decoding)
-        return most;
-    EW_ASSERT(decoding <= EW_STREAMS_MAX);
-    if (budget->usual_ns[decoding] <= 0 || budget->unseen[decoding] >= RENEW_AFTER)
-        return 0;
-    uint32_t rows = budget->rows < most ? (uint32_t)budget->rows : most;
-    /* A begun group costs a whole one: fill it, and begin no other. */
-    uint32_t least = decoding / EW_GROUP * EW_GROUP + EW_GROUP;
-    uint32_t whole = (decoding + rows) / EW_GROUP * EW_GROUP;
-    rows = (whole > least ? whole : least) - decoding;
-    return rows < most ? rows : most;
 }
 
 static double between(double low, double value, double high)
@@ -36,20 +30,62 @@ static double between(double low, double value, double high)
     return value < low ? low : value > high ? high : value;
 }
 
-void ew_budget_learn(struct ew_budget *budget, uint32_t decoding, uint32_t rows, uint64_t took_ns)
+static double share_of(uint32_t decoding, uint32_t waiting)
 {
-    if (!decoding || !took_ns)
+    return between(1, (double)waiting / decoding, WAITING_MAX);
+}
+
+/* A begun group costs a whole one: what is begun is filled, and no other begun. What doesn't fill
+ * the first is taken as it is: deep in a prompt, where attention is most of a row's cost, three
+ * rows are too many for the streams beside it. */
+static uint32_t whole_groups(uint32_t decoding, uint32_t rows)
+{
+    uint32_t whole = (decoding + rows) / EW_GROUP * EW_GROUP;
+    return whole > decoding ? whole - decoding : rows;
+}
+
+/* The next number above `rows` that whole_groups leaves as it is. */
+static uint32_t next_rows(uint32_t decoding, uint32_t rows)
+{
+    uint32_t fill = EW_GROUP - decoding % EW_GROUP;
+    return rows < fill ? rows + 1 : rows + EW_GROUP;
+}
+
+uint32_t ew_budget_rows(const struct ew_budget *budget, uint32_t decoding, uint32_t waiting,
+                        uint32_t most)
+{
+    if (!decoding)
+        return most;
+    EW_ASSERT(decoding <= EW_STREAMS_MAX);
+    if (budget->usual_ns[decoding] <= 0 || budget->unseen[decoding] >= RENEW_AFTER)
+        return 0;
+    double rows = between(1, budget->rows * share_of(decoding, waiting), most);
+    return whole_groups(decoding, (uint32_t)rows);
+}
+
+void ew_budget_learn(struct ew_budget *budget, const struct ew_budget_step *step)
+{
+    if (!step->decoding || !step->took_ns)
         return;
-    double took = (double)took_ns, *usual = &budget->usual_ns[decoding];
-    if (!rows) {
-        *usual = *usual > 0 ? (1 - WEIGHT) * *usual + WEIGHT * took : took;
-        budget->unseen[decoding] = 0;
+    double took = (double)step->took_ns, *usual = &budget->usual_ns[step->decoding];
+    if (!step->rows) {
+        took = *usual > 0 ? between(0, took, USUAL_MOST * *usual) : took;
+        *usual = *usual > 0 ? *usual + (took > *usual ? RISE : FALL) * (took - *usual) : took;
+        budget->unseen[step->decoding] = 0;
         return;
     }
-    budget->unseen[decoding]++;
+    budget->unseen[step->decoding]++;
     if (*usual <= 0)
         return;
-    double move = between(1 / MOVE_MAX, STRETCH * *usual / took, MOVE_MAX);
-    if (move < 1 || rows + EW_GROUP >= budget->rows) /* a prompt's end says nothing of more rows */
-        budget->rows = between(ROWS_MIN, budget->rows * move, 1 << 16);
+    double share = share_of(step->decoding, step->waiting), extra = EXTRA * share * *usual;
+    double rows = budget->rows * between(MOVE_DOWN, (*usual + extra) / took, MOVE_UP);
+    if (rows > budget->rows) {
+        /* A prompt's end says nothing of more rows; and a step up that won't fit isn't tried: it
+         * would be, every few steps, since four rows more are many. */
+        uint32_t next = next_rows(step->decoding, step->rows);
+        if (step->rows + EW_GROUP < budget->rows * share ||
+            (took - *usual) / step->rows * next > extra)
+            return;
+    }
+    budget->rows = between(1, rows, ROWS_MAX);
 }

@@ -1,10 +1,12 @@
 /* budget.h - how many tokens of waiting prompts one step may take along.
  *
  * A step that decodes is bound by reading weights, so some rows more cost little, and many stall
- * the streams that decode. What "little" is depends on machine and model: it is learnt. Steps that
- * only decode tell what is usual for so many streams; steps with prompts in them then move the
- * number of rows until they take STRETCH times as long. Times decide what is computed when, never
- * what comes out. */
+ * the streams that decode. What "little" is depends on machine, model and how deep in its prompt a
+ * row is: it is learnt. Steps that only decode tell what is usual for so many streams; steps with
+ * prompts in them then move the number of rows, until they take 1.8 times as long beside one
+ * prompt. Where more prompts wait than streams decode the prompts' part grows with their number, up
+ * to four times: then most users wait for their first token. Times decide what is computed when,
+ * never what comes out. */
 #ifndef EW_BUDGET_H
 #define EW_BUDGET_H
 
@@ -13,14 +15,19 @@
 struct ew_budget {
     double usual_ns[EW_STREAMS_MAX + 1]; /* of steps that decode so many streams; 0: unknown */
     uint32_t unseen[EW_STREAMS_MAX + 1]; /* mixed steps since that was measured */
-    double rows;                         /* of prompts, beside streams that decode */
+    double rows;                         /* of one prompt, beside streams that decode */
 };
 
 void ew_budget_init(struct ew_budget *budget);
-/* Rows for prompts beside `decoding` streams, at most `most`; 0: this step only decodes, to learn
- * what is usual. */
-uint32_t ew_budget_rows(const struct ew_budget *budget, uint32_t decoding, uint32_t most);
-/* A step of so many decoding streams and prompt rows took that long. */
-void ew_budget_learn(struct ew_budget *budget, uint32_t decoding, uint32_t rows, uint64_t took_ns);
+/* Rows for `waiting` prompts beside `decoding` streams, at most `most`; 0: this step only decodes,
+ * to learn what is usual. */
+uint32_t ew_budget_rows(const struct ew_budget *budget, uint32_t decoding, uint32_t waiting,
+                        uint32_t most);
+
+struct ew_budget_step {
+    uint32_t decoding, waiting, rows; /* streams; prompts; rows of them that it took along */
+    uint64_t took_ns;
+};
+void ew_budget_learn(struct ew_budget *budget, const struct ew_budget_step *step);
 
 #endif

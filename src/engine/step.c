@@ -101,18 +101,21 @@ static struct ew_stream *ends_soonest(const struct ew_batch *b)
 static void share_out(struct ew_batch *b)
 {
     struct ew_stream *s, *oldest = NULL;
-    b->decoding = 0;
+    b->decoding = b->waiting = 0;
     for (uint32_t i = 0; i < b->running; i++) {
         s = b->streams[i];
         s->rows = 0;
         if (!ew_stream_decodes(s))
             ew_stream_adopt(s);
-        if (ew_stream_decodes(s))
+        if (ew_stream_decodes(s)) {
             b->decoding++;
-        else if (!oldest)
-            oldest = s;
+            continue;
+        }
+        oldest = oldest ? oldest : s;
+        b->waiting++;
     }
-    uint32_t left = oldest ? ew_budget_rows(&b->budget, b->decoding, EW_BATCH_CHUNK) : 0;
+    uint32_t left =
+        oldest ? ew_budget_rows(&b->budget, b->decoding, b->waiting, EW_BATCH_CHUNK) : 0;
     b->prompt_rows = left;
     if (left)
         left -= give_rows(oldest, (left + OLDEST_SHARE - 1) / OLDEST_SHARE);
@@ -327,8 +330,9 @@ int ew_batch_step(struct ew_batch *batch, ew_stream_fn *each, void *user, struct
     batch->steps++;
     settle(batch);
     choose(batch);
-    ew_budget_learn(&batch->budget, batch->decoding, batch->prompt_rows,
-                    ew_clock_now_ns(&ew_clock_real) - start);
+    const struct ew_budget_step step = {batch->decoding, batch->waiting, batch->prompt_rows,
+                                        ew_clock_now_ns(&ew_clock_real) - start};
+    ew_budget_learn(&batch->budget, &step);
     tell_all(&teller);
     return 0;
 }

@@ -97,30 +97,82 @@ static uint64_t machine(uint32_t rows)
     return 10000000u + 500000u * rows;
 }
 
+static uint32_t budget_step(struct ew_budget *b, uint32_t decoding, uint32_t waiting, double slower)
+{
+    uint32_t rows = ew_budget_rows(b, decoding, waiting, 128);
+    uint64_t took = (uint64_t)((rows ? slower : 1) * (double)machine(rows));
+    ew_budget_learn(b, &(struct ew_budget_step){decoding, waiting, rows, took});
+    return rows;
+}
+
 static void test_a_budget_settles_below_twice_what_is_usual(void **state)
 {
     (void)state;
     struct ew_budget b;
     ew_budget_init(&b);
-    assert_int_equal(ew_budget_rows(&b, 0, 128), 128); /* nobody to be kept waiting */
-    assert_int_equal(ew_budget_rows(&b, 4, 128), 0);   /* what is usual is learnt first */
-    ew_budget_learn(&b, 4, 0, machine(0));
+    assert_int_equal(ew_budget_rows(&b, 0, 1, 128), 128); /* nobody to be kept waiting */
+    assert_int_equal(budget_step(&b, 4, 1, 1), 0);        /* what is usual is learnt first */
     uint32_t rows = 0;
     for (int i = 0; i < 60; i++) {
-        rows = ew_budget_rows(&b, 4, 128);
-        assert_true(rows >= 4);
-        assert_int_equal((4 + rows) % EW_GROUP, 0); /* groups are whole */
-        ew_budget_learn(&b, 4, rows, machine(rows));
+        rows = budget_step(&b, 4, 1, 1);
+        assert_true(machine(rows) < 2 * machine(0));          /* at no time */
+        assert_true(rows == 3 || (4 + rows) % EW_GROUP == 0); /* groups are whole */
     }
-    assert_true(machine(rows) < 2 * machine(0));
     assert_true(machine(rows) > 3 * machine(0) / 2);
-    for (int i = 0; i < 60; i++) { /* a slower machine, of a sudden */
-        rows = ew_budget_rows(&b, 4, 128);
-        ew_budget_learn(&b, 4, rows, rows ? 100 * machine(rows) : machine(0));
+    for (int i = 0; i < 60; i++) /* a slower machine, of a sudden */
+        rows = budget_step(&b, 4, 1, 100);
+    assert_true(rows <= 1); /* prompts go on, however slow it is */
+    assert_int_equal(ew_budget_rows(&b, 4, 1, 2) <= 2, 1);
+}
+
+static void test_a_budget_fills_no_group_where_rows_are_dear(void **state)
+{
+    (void)state;
+    struct ew_budget b;
+    ew_budget_init(&b);
+    budget_step(&b, 1, 1, 1);
+    assert_int_equal(ew_budget_rows(&b, 1, 1, 128), EW_GROUP - 1);
+    uint32_t rows = 0;
+    for (int i = 0; i < 200; i++) { /* a row takes 3.5 ms more: three would be 20.5 beside 10 */
+        rows = ew_budget_rows(&b, 1, 1, 128);
+        assert_true(i < 2 || rows <= 2);
+        ew_budget_learn(&b, &(struct ew_budget_step){1, 1, rows, 10000000u + 3500000u * rows});
     }
-    rows = ew_budget_rows(&b, 4, 128);
-    assert_true(rows == 4 || rows == 0); /* fewer than a group would cost as much */
-    assert_int_equal(ew_budget_rows(&b, 4, 2) <= 2, 1);
+    assert_int_equal(rows, 2);
+}
+
+static void test_a_step_that_was_interrupted_changes_little(void **state)
+{
+    (void)state;
+    struct ew_budget b;
+    ew_budget_init(&b);
+    budget_step(&b, 4, 1, 1);
+    for (int i = 0; i < 60; i++)
+        budget_step(&b, 4, 1, 1);
+    uint32_t rows = ew_budget_rows(&b, 4, 1, 128);
+    ew_budget_learn(&b, &(struct ew_budget_step){4, 1, 0, 100 * machine(0)});
+    ew_budget_learn(&b, &(struct ew_budget_step){4, 1, rows, 100 * machine(rows)});
+    assert_true(2 * ew_budget_rows(&b, 4, 1, 128) >= rows);
+    for (int i = 0; i < 30; i++) {
+        budget_step(&b, 4, 1, 1);
+        assert_true(machine(ew_budget_rows(&b, 4, 1, 128)) < 5 * machine(0) / 2);
+    }
+}
+
+static void test_prompts_get_more_where_more_of_them_wait_than_streams_decode(void **state)
+{
+    (void)state;
+    uint32_t before = 0;
+    for (uint32_t waiting = 1; waiting <= 16; waiting *= 2) {
+        struct ew_budget b;
+        ew_budget_init(&b);
+        uint32_t rows = 0;
+        for (int i = 0; i < 60; i++)
+            rows = budget_step(&b, 2, waiting, 1);
+        assert_true(waiting == 1 ||
+                    (waiting == 2 || waiting == 16 ? rows == before : rows > before));
+        before = rows;
+    }
 }
 
 int main(void)
@@ -130,6 +182,9 @@ int main(void)
         cmocka_unit_test(test_the_same_page_computed_twice_is_kept_once),
         cmocka_unit_test(test_what_was_unused_longest_goes_first_and_leaves_before_branches),
         cmocka_unit_test(test_a_budget_settles_below_twice_what_is_usual),
+        cmocka_unit_test(test_a_budget_fills_no_group_where_rows_are_dear),
+        cmocka_unit_test(test_a_step_that_was_interrupted_changes_little),
+        cmocka_unit_test(test_prompts_get_more_where_more_of_them_wait_than_streams_decode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
