@@ -1,11 +1,12 @@
 #!/bin/bash
 # test_serve_doc.sh - what README.md and docs/SERVE.md show works: the configuration is taken, the
-# curl lines are answered, the paths are there, and the metrics are those of the page.
+# curl lines are answered, the paths are there, the metrics are those of the page, and the front that
+# can be tried on one machine answers.
 edgewise=$PWD/build/${MODE:-release}/edgewise
 models=$(tests/support/model.sh "$edgewise") || { echo "smollm2-135m isn't here"; exit 77; }
 command -v curl >/dev/null || { echo "curl isn't here"; exit 77; }
 here=$(mktemp -d)
-trap '[ -n "$server" ] && kill "$server" 2>/dev/null; wait; rm -rf "$here"' EXIT
+trap 'kill $server $(cat "$here/pids" 2>/dev/null) 2>/dev/null; wait; rm -rf "$here"' EXIT
 passed=0 failed=0
 check() { # NAME STATUS
     if [ "$2" = 0 ]; then
@@ -28,6 +29,12 @@ block docs/SERVE.md "listen: " | sed "s/…/$hash/; s|smollm2-135m, qwen[^]]*|$m
 said=$("$edgewise" serve --config "$here/edgewise.yaml" --check 2>&1)
 [ -s "$here/edgewise.yaml" ] && grep -q ': fine: http://0.0.0.0:8080' <<<"$said"
 check "the configuration of SERVE.md is fine: $said" $?
+
+mkdir "$here/house" && touch "$here/house/agx.key"
+block docs/SERVE.md "clouds:" | sed "s/…\"/$hash\"/; s|smollm2-135m|$models/smollm2-135m.gguf|" >"$here/house/front.yaml"
+said=$(OPENAI_API_KEY=any "$edgewise" serve --config "$here/house/front.yaml" --check 2>&1)
+grep -q '^[^:]*: fine: .*asks 2 devices; 1 cloud; 1 client' <<<"$said"
+check "the house's front of SERVE.md is fine: $said" $?
 
 "$edgewise" serve "$models/smollm2-135m.gguf" --port 0 --ctx 1024 --ledger "$here/ledger.db" 2>"$here/log" &
 server=$!
@@ -67,5 +74,37 @@ check "it ends by SIGTERM with status 0" $?
 server=
 "$edgewise" ledger --db "$here/ledger.db" --csv | grep -q chat/completions
 check "the answers are in the ledger" $?
+
+# The front of one machine: its ports become free ones, and what it begins is ended.
+mkdir "$here/front" && cd "$here/front" || exit 1
+ports=$(python3 -c '
+import socket
+sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+print(*(s.getsockname()[1] for s in sockets))')
+read -r one two three <<<"$ports"
+as_here() { sed "s/8081/$one/; s/8082/$two/; s/8080/$three/; s/ &$/ \& echo \$! >>pids/
+    s|edgewise serve smollm2-135m|$edgewise serve $models/smollm2-135m.gguf --ctx 512|
+    s|^edgewise serve --config front.yaml|$edgewise serve --config front.yaml --port $three 2>log|"; }
+block "$OLDPWD/docs/SERVE.md" "cat >front.yaml" | as_here >begin
+bash begin >/dev/null 2>&1
+cp pids "$here/pids"
+for _ in $(seq 600); do
+    [ "$(grep -c 'is healthy' log)" = 2 ] && break
+    sleep .1
+done
+grep -q 'left is healthy' log && grep -q 'right is healthy' log
+check "the front finds its devices healthy: $(cat log)" $?
+block "$OLDPWD/docs/SERVE.md" "curl -i " | sed '/^edgewise ledger/d; s/"max_tokens": 40/"max_tokens": 5/' | as_here >ask
+said=$(bash ask 2>/dev/null)
+id=$(grep -oE 'req_[0-9a-f]+' <<<"$said" | head -1)
+grep -qiE '^x-edgewise-device: (left|right)' <<<"$said" && grep -q '"finish_reason":"length"' <<<"$said"
+check "the front's curl line is answered by a device: $said" $?
+for _ in $(seq 100); do
+    why=$("$edgewise" ledger --db front.db why "${id:-none}" 2>&1) && break
+    sleep .1
+done
+grep -q "policy's selection among several" <<<"$why"
+check "the ledger says why: $why" $?
+cd "$OLDPWD" || exit 1
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
