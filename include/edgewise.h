@@ -171,6 +171,7 @@ struct ew_grammar_params {
     const char *schema; /* JSON Schema as text; NULL: any JSON object */
     size_t schema_bytes;
     const char *before, *after; /* text that must stand around the JSON; NULL: none */
+    const struct ew_grammar_params *otherwise; /* or an answer of this form; NULL: no other */
 };
 /* EW_EUNSUPPORTED names the keyword, EW_EFORMAT what is wrong with the schema, EW_ELIMIT which
  * limit it exceeds. */

@@ -31,10 +31,13 @@ const struct ew_reply_call *ew_tools_calls(const struct ew_tools *tools);
 /* "call_" and 24 characters. */
 void ew_tools_draw_id(struct ew_rng *rng, char id[EW_TOOLS_ID_BYTES]);
 
-/* The schema that a forced call must match (tool_choice required, or a named function), and the
- * text around it, as ew_grammar_open wants them. EW_ENOTFOUND: the named tool isn't among them. */
-int ew_tools_schema(const struct ew_request *request, struct ew_buf *schema, const char **before,
-                    const char **after, struct ew_err *err);
+/* The schema that a call must match, and the text around it, as ew_grammar_open wants them: of the
+ * tool that was named, else of any. By its arguments, too, or by the name alone: parameters may be
+ * such that no grammar holds them. EW_ENOTFOUND: the named tool isn't among them. */
+enum ew_tools_hold { EW_TOOLS_HOLD_ARGUMENTS, EW_TOOLS_HOLD_NAMES };
+int ew_tools_schema(const struct ew_request *request, enum ew_tools_hold hold,
+                    struct ew_buf *schema, const char **before, const char **after,
+                    struct ew_err *err);
 /* The messages with a system message that tells of the tools, for models whose template doesn't;
  * calls and results among the messages become words, too. */
 int ew_tools_in_words(const struct ew_request *request, struct ew_buf *messages,

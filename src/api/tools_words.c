@@ -109,7 +109,8 @@ static void put_raw(struct ew_jsonw *json, const char *key, const char *value)
     ew_jsonw_raw(json, (struct ew_str){value, strlen(value)});
 }
 
-static void write_call_schema(struct ew_jsonw *json, const json_t *function)
+static void write_call_schema(struct ew_jsonw *json, enum ew_tools_hold hold,
+                              const json_t *function)
 {
     const char *name = text_of(function, "name");
     const json_t *parameters = json_object_get(function, "parameters");
@@ -120,7 +121,9 @@ static void write_call_schema(struct ew_jsonw *json, const json_t *function)
     ew_jsonw_object(json);
     ew_jsonw_put_text(json, "const", name);
     ew_jsonw_end(json);
-    if (json_object_size(parameters)) {
+    if (hold == EW_TOOLS_HOLD_NAMES) {
+        put_raw(json, "arguments", "{\"type\":\"object\"}");
+    } else if (json_object_size(parameters)) {
         ew_jsonw_key(json, "arguments");
         write_schema(json, parameters, name, DEPTH_ROOT);
     } else { /* OpenAI: a function without parameters has an empty list of them */
@@ -165,8 +168,8 @@ static bool has_definitions(const struct ew_request *request, const json_t *tool
     return false;
 }
 
-static void write_root(struct ew_jsonw *json, const struct ew_request *request, const json_t *tools,
-                       size_t count)
+static void write_root(struct ew_jsonw *json, const struct ew_request *request,
+                       enum ew_tools_hold hold, const json_t *tools, size_t count)
 {
     ew_jsonw_object(json);
     if (count > 1) {
@@ -178,7 +181,7 @@ static void write_root(struct ew_jsonw *json, const struct ew_request *request, 
             continue;
         if (count > 1)
             ew_jsonw_object(json);
-        write_call_schema(json, function_at(tools, i));
+        write_call_schema(json, hold, function_at(tools, i));
         if (count > 1)
             ew_jsonw_end(json);
         if (request->tool_choice == EW_TOOLS_NAMED)
@@ -186,7 +189,7 @@ static void write_root(struct ew_jsonw *json, const struct ew_request *request, 
     }
     if (count > 1)
         ew_jsonw_end(json);
-    if (has_definitions(request, tools)) {
+    if (hold == EW_TOOLS_HOLD_ARGUMENTS && has_definitions(request, tools)) {
         ew_jsonw_key(json, "$defs");
         ew_jsonw_object(json);
         for (size_t i = 0; i < json_array_size(tools); i++)
@@ -197,8 +200,9 @@ static void write_root(struct ew_jsonw *json, const struct ew_request *request, 
     ew_jsonw_end(json);
 }
 
-int ew_tools_schema(const struct ew_request *request, struct ew_buf *schema, const char **before,
-                    const char **after, struct ew_err *err)
+int ew_tools_schema(const struct ew_request *request, enum ew_tools_hold hold,
+                    struct ew_buf *schema, const char **before, const char **after,
+                    struct ew_err *err)
 {
     json_t *tools = NULL;
     struct ew_jsonw json;
@@ -211,7 +215,7 @@ int ew_tools_schema(const struct ew_request *request, struct ew_buf *schema, con
                      request->tool_name ? request->tool_name : "");
     if (!rc) {
         ew_jsonw_init(&json, schema, EW_JSONW_COMPACT);
-        write_root(&json, request, tools, request->tool_choice == EW_TOOLS_NAMED ? 1 : count);
+        write_root(&json, request, hold, tools, request->tool_choice == EW_TOOLS_NAMED ? 1 : count);
         rc = ew_jsonw_finish(&json, err);
     }
     *before = before_call;

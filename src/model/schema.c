@@ -575,27 +575,27 @@ static int read_schema(struct schema *s, const struct ew_grammar_params *params,
     return code ? ew_fail(err, code == EW_EINVAL ? EW_EFORMAT : code, "%s", s->r.err.text) : 0;
 }
 
-static void build(struct schema *s, const struct ew_grammar_params *params)
+/* Where an answer of this form begins. Its rules are built before another form's schema is read:
+ * references are meant from the root of their own. */
+static uint32_t build_form(struct schema *s, const struct ew_grammar_params *params)
 {
     struct gr_builder *b = s->b;
     struct conj top = {.count = 0};
-    ew__gr_json(b);
     const char *before = params->before ? params->before : "";
     const char *after = params->after ? params->after : "";
     uint32_t end = ew__gr_text(b, after, strlen(after), ew__gr_accept(b)), value;
+    uint32_t first = s->rule_count;
     if (params->schema) {
         ew__schema_add(s, &top, &s->root, -1);
         value = ew__schema_value(s, &top, end);
     } else {
         value = ew__gr_call(b, b->object, end);
     }
-    for (uint32_t i = 0; i < s->rule_count && !b->code; i++) {
+    for (uint32_t i = first; i < s->rule_count && !b->code; i++) {
         uint32_t rule = s->rules[i].rule, node = expanded(s, &s->rules[i].conj, ew__gr_accept(b));
         b->rules[rule].node = node;
     }
-    uint32_t root = ew__gr_rule(b); /* the last of all */
-    if (!b->code)
-        b->rules[root].node = ew__gr_text(b, before, strlen(before), value);
+    return ew__gr_text(b, before, strlen(before), value);
 }
 
 int ew__schema_build(struct gr_builder *b, const struct ew_grammar_params *params,
@@ -604,12 +604,20 @@ int ew__schema_build(struct gr_builder *b, const struct ew_grammar_params *param
     struct schema s = {.b = b, .r = {.arena = {.max = GRAMMAR_VALUE_BYTES_MAX}}};
     s.rules = calloc(GRAMMAR_RULES_MAX, sizeof *s.rules);
     int code = s.rules ? 0 : ew_fail(err, EW_ENOMEM, "no memory for a schema");
-    if (!code && params->schema)
-        code = read_schema(&s, params, err);
-    if (!code) {
-        build(&s, params);
-        code = b->code ? ew_fail(err, b->code, "%s", b->err.text) : 0;
+    uint32_t ways = 0;
+    ew__gr_json(b);
+    for (const struct ew_grammar_params *form = params; form && !code && !b->code;
+         form = form->otherwise) {
+        if (form->schema)
+            code = read_schema(&s, form, err);
+        if (!code)
+            ways = ew__gr_union(b, ways, build_form(&s, form));
     }
+    uint32_t root = ew__gr_rule(b); /* the last of all */
+    if (!code && b->code)
+        code = ew_fail(err, b->code, "%s", b->err.text);
+    if (!code)
+        b->rules[root].node = ways;
     ew__tmpl_free(&s.r.arena);
     free(s.rules);
     return code;

@@ -37,9 +37,11 @@ static int make_key(struct ew_buf *key, const struct ew_grammar_params *p, struc
 {
     int failed = 0;
     ew_buf_init(key, KEY_BYTES_MAX);
-    add_text(key, p->schema, p->schema_bytes, &failed);
-    add_text(key, p->before, p->before ? strlen(p->before) : 0, &failed);
-    add_text(key, p->after, p->after ? strlen(p->after) : 0, &failed);
+    for (const struct ew_grammar_params *form = p; form; form = form->otherwise) {
+        add_text(key, form->schema, form->schema_bytes, &failed);
+        add_text(key, form->before, form->before ? strlen(form->before) : 0, &failed);
+        add_text(key, form->after, form->after ? strlen(form->after) : 0, &failed);
+    }
     return failed ? ew_fail(err, failed, "a schema of %zu bytes is too large", p->schema_bytes) : 0;
 }
 

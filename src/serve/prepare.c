@@ -164,32 +164,59 @@ static int check_context(const struct ew_job *job, uint32_t ctx, struct ew_fault
 
 /* ---- the grammar ---- */
 
+/* What an answer may be: as the client wants it, or a call of one of the tools, with its tags or
+ * without, since models forget them. */
+struct forms {
+    struct ew_grammar_params answer, tagged, bare;
+    struct ew_buf calls; /* the schema of both */
+};
+
+static int add_calls(const struct ew_request *r, enum ew_tools_hold hold, struct forms *forms,
+                     struct ew_err *err)
+{
+    struct ew_grammar_params *tagged = &forms->tagged;
+    ew_buf_clear(&forms->calls);
+    int failed = ew_tools_schema(r, hold, &forms->calls, &tagged->before, &tagged->after, err);
+    tagged->schema = forms->bare.schema = forms->calls.data;
+    tagged->schema_bytes = forms->bare.schema_bytes = forms->calls.bytes;
+    tagged->otherwise = &forms->bare;
+    forms->answer.otherwise = tagged;
+    return failed;
+}
+
 static int prepare_grammar(struct ew_job *job, struct ew_grammars *grammars,
                            struct ew_grammars_entry **entry, struct ew_fault *fault)
 {
     const struct ew_request *r = &job->request;
-    bool forced =
-        r->tools.data && (r->tool_choice == EW_TOOLS_REQUIRED || r->tool_choice == EW_TOOLS_NAMED);
-    struct ew_grammar_params params = {.schema = r->schema.data, .schema_bytes = r->schema.bytes};
+    const struct ew_model *model = job->slot->model;
+    bool calls = r->tools.data && r->tool_choice != EW_TOOLS_NONE;
+    bool forced = calls && r->tool_choice != EW_TOOLS_AUTO;
+    struct forms forms = {0};
     struct ew_err err = {0};
-    struct ew_buf schema;
     int failed = 0;
     if (!forced && r->format == EW_FORMAT_TEXT)
         return 0;
-    ew_buf_init(&schema, CHAT_TEXT_MAX);
-    if (forced) {
-        failed = ew_tools_schema(r, &schema, &params.before, &params.after, &err);
-        params.schema = schema.data;
-        params.schema_bytes = schema.bytes;
-    } else if (r->format == EW_FORMAT_JSON_OBJECT) {
-        params.schema = NULL;
-        params.schema_bytes = 0;
+    ew_buf_init(&forms.calls, CHAT_TEXT_MAX);
+    if (r->format == EW_FORMAT_JSON_SCHEMA) {
+        forms.answer.schema = r->schema.data;
+        forms.answer.schema_bytes = r->schema.bytes;
+    }
+    if (calls)
+        failed = add_calls(r, EW_TOOLS_HOLD_ARGUMENTS, &forms, &err);
+    if (forced)
+        forms.tagged.otherwise = NULL;
+    if (!failed)
+        failed =
+            ew_grammars_get(grammars, model, forced ? &forms.tagged : &forms.answer, entry, &err);
+    /* Nobody asked for a call: parameters that can't be held are no reason to refuse. */
+    if (failed && calls && !forced) {
+        failed = add_calls(r, EW_TOOLS_HOLD_NAMES, &forms, &err);
+        if (!failed)
+            failed = ew_grammars_get(grammars, model, &forms.answer, entry, &err);
     }
     if (!failed)
-        failed = ew_grammars_get(grammars, job->slot->model, &params, entry, &err);
-    if (!failed)
         job->grammar = ew_grammars_grammar(*entry);
-    ew_buf_fini(&schema);
+    ew_buf_fini(&forms.calls);
     return failed ? tell(fault, forced ? "tools" : "response_format", &err) : 0;
 }
 

@@ -102,6 +102,21 @@ def allowed():
     return told(calls)
 
 
+@check("a schema beside tools: a call, or an answer that fits it")
+def schema_beside():
+    total = {"type": "object", "additionalProperties": False, "required": ["sum"],
+             "properties": {"sum": {"type": "integer"}}}
+    form = {"type": "json_schema", "json_schema": {"name": "total", "schema": total}}
+    same(told(calls_of(chat(response_format=form))), told(calls_of(chat())), "the calls")
+    reply = chat(user('What is 2 + 3? Answer as {"sum": number}.'), response_format=form)
+    same(reply.choices[0].message.tool_calls, None, "tool_calls")
+    jsonschema.validate(json.loads(reply.choices[0].message.content), total)
+    loose = tool("get_weather", "the weather of a city, now", {"type": "object", "not": {}})
+    reply = chat(response_format=form, tools=[loose]) # parameters that no grammar holds
+    assert reply.choices[0].finish_reason in ("stop", "tool_calls"), "it was cut off"
+    return reply.choices[0].message.content
+
+
 @check("without parallel_tool_calls there is one call at most")
 def not_parallel():
     calls = calls_of(chat(user("What is the weather in Paris, in London and in Rome?"),

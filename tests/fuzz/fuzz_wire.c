@@ -89,7 +89,8 @@ static void use_tools(const struct ew_request *r)
     struct ew_err err = {0};
     const char *before, *after;
     ew_buf_init(&text, TEXT_BYTES_MAX);
-    if (r->tools.data && ew_tools_schema(r, &text, &before, &after, &err) == 0)
+    if (r->tools.data &&
+        ew_tools_schema(r, EW_TOOLS_HOLD_ARGUMENTS, &text, &before, &after, &err) == 0)
         must_be_json((struct ew_str){text.data, text.bytes}, JSON_OBJECT);
     ew_buf_clear(&text);
     if (r->messages.data && ew_tools_in_words(r, &text, &err) == 0)

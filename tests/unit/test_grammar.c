@@ -438,6 +438,32 @@ static void text_may_stand_around_it(void **state)
     grammar_world_close(&w);
 }
 
+static void an_answer_may_have_one_of_several_forms(void **state)
+{
+    (void)state;
+    static const char number[] =
+        "{\"$ref\":\"#/$defs/n\",\"$defs\":{\"n\":{\"type\":\"integer\"}}}",
+                      word[] = "{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/n\"},"
+                               "\"$defs\":{\"n\":{\"enum\":[\"a\",7]}}}";
+    struct ew_grammar_params object = {.schema = NULL, .before = "{\"b\""},
+                             words = {word, strlen(word), "<", ">", &object},
+                             any = {number, strlen(number), NULL, NULL, &words};
+    struct grammar_world w;
+    grammar_world_open(&w);
+    assert_int_equal(read_params(&w, &any, "12"), GRAMMAR_READ);
+    assert_int_equal(read_params(&w, &any, "<[\"a\", 7]>"), GRAMMAR_READ);
+    assert_int_equal(read_params(&w, &any, "<[8"), 2);
+    assert_int_equal(read_params(&w, &any, "[7]"), 0);
+    assert_int_equal(read_params(&w, &any, "{\"b\"{}"), GRAMMAR_READ);
+    assert_int_equal(read_params(&w, &any, "\"a\""), 0);
+    words.schema = "{\"not\":{}}";
+    words.schema_bytes = strlen(words.schema);
+    struct ew_grammar *g;
+    struct ew_err err = {0};
+    assert_int_equal(ew_grammar_make(&g, w.tokenizer, &any, &err), EW_EUNSUPPORTED);
+    grammar_world_close(&w);
+}
+
 static void an_end_token_ends_and_changes_nothing(void **state)
 {
     (void)state;
@@ -702,6 +728,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(any_answer_of_qwen_fits),
         cmocka_unit_test(no_schema_is_any_object),
         cmocka_unit_test(text_may_stand_around_it),
+        cmocka_unit_test(an_answer_may_have_one_of_several_forms),
         cmocka_unit_test(an_end_token_ends_and_changes_nothing),
         cmocka_unit_test(depth_is_bounded_without_a_dead_end),
         cmocka_unit_test(limits_are_told),

@@ -250,25 +250,36 @@ static void test_ids_follow_the_seed(void **state)
     "\"object\",\"properties\":{},\"additionalProperties\":false}},\"required\":[\"name\","        \
     "\"arguments\"],\"additionalProperties\":false"
 
+#define ANY_CALL(name)                                                                             \
+    "{\"type\":\"object\",\"properties\":{\"name\":{\"const\":\"" name "\"},\"arguments\":{"       \
+    "\"type\":\"object\"}},\"required\":[\"name\",\"arguments\"],\"additionalProperties\":false}"
+
 static void test_the_schema_of_a_forced_call(void **state)
 {
     (void)state;
     const char *before, *after;
     struct ew_err err;
     struct ew_request request = request_of(EW_TOOLS_NAMED, "g");
-    wire_check_text(ew_tools_schema(&request, &plain, &before, &after, NULL), &plain,
-                    "{" G_SCHEMA "}\n");
+    wire_check_text(
+        ew_tools_schema(&request, EW_TOOLS_HOLD_ARGUMENTS, &plain, &before, &after, NULL), &plain,
+        "{" G_SCHEMA "}\n");
     assert_string_equal(before, "<tool_call>\n");
     assert_string_equal(after, "\n</tool_call>");
     request = request_of(EW_TOOLS_REQUIRED, NULL);
-    wire_check_text(ew_tools_schema(&request, &plain, &before, &after, NULL), &plain,
-                    "{\"anyOf\":[{\"type\":\"object\",\"properties\":{\"name\":{\"const\":\"f\"},"
-                    "\"arguments\":{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":"
-                    "\"#/$defs/f.x\"}}}},\"required\":[\"name\",\"arguments\"],"
-                    "\"additionalProperties\":false},{" G_SCHEMA "}],\"$defs\":{\"f.x\":{\"type\":"
-                    "\"number\",\"maximum\":0.1}}}\n");
+    wire_check_text(
+        ew_tools_schema(&request, EW_TOOLS_HOLD_ARGUMENTS, &plain, &before, &after, NULL), &plain,
+        "{\"anyOf\":[{\"type\":\"object\",\"properties\":{\"name\":{\"const\":\"f\"},"
+        "\"arguments\":{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":"
+        "\"#/$defs/f.x\"}}}},\"required\":[\"name\",\"arguments\"],"
+        "\"additionalProperties\":false},{" G_SCHEMA "}],\"$defs\":{\"f.x\":{\"type\":"
+        "\"number\",\"maximum\":0.1}}}\n");
+    request = request_of(EW_TOOLS_AUTO, NULL);
+    wire_check_text(ew_tools_schema(&request, EW_TOOLS_HOLD_NAMES, &plain, &before, &after, NULL),
+                    &plain, "{\"anyOf\":[" ANY_CALL("f") "," ANY_CALL("g") "]}\n");
     request = request_of(EW_TOOLS_NAMED, "h");
-    assert_int_equal(ew_tools_schema(&request, &plain, &before, &after, &err), EW_ENOTFOUND);
+    assert_int_equal(
+        ew_tools_schema(&request, EW_TOOLS_HOLD_ARGUMENTS, &plain, &before, &after, &err),
+        EW_ENOTFOUND);
 }
 
 static void test_tools_calls_and_results_in_words(void **state)
