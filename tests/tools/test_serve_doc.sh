@@ -106,5 +106,8 @@ done
 grep -q "policy's selection among several" <<<"$why"
 check "the ledger says why: $why" $?
 cd "$OLDPWD" || exit 1
+begin() { block "$1" "cat >front.yaml" | sed -n '/^cat/,$p'; }
+[ "$(begin README.md)" = "$(begin docs/SERVE.md)" ]
+check "README.md begins the same front" $?
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
