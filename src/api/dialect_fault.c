@@ -43,22 +43,26 @@ static bool has_random_part(const char *word, size_t bytes)
     return false;
 }
 
-static bool starts_like_key(const char *word, size_t bytes)
+/* How a key begins. In the midst of a word ("task-12", but also an escaped line end that stuck to
+ * it) there must be a digit behind. */
+static bool starts_like_key(const char *word, size_t bytes, bool inside)
 {
     static const char *const starts[] = {"sk-",  "sk_",  "pk-", "pplx-", "AIza",
                                          "gsk_", "xai-", "hf_", "ew-",   "nvapi-"};
     enum { KEY_BYTES = 10 };
+    bool digit = false;
+    for (size_t i = 0; i < bytes && inside && !digit; i++)
+        digit = isdigit((unsigned char)word[i]) != 0;
     for (size_t i = 0; i < EW_COUNT(starts); i++)
         if (bytes >= KEY_BYTES && strncmp(word, starts[i], strlen(starts[i])) == 0)
-            return true;
+            return !inside || digit;
     return false;
 }
 
 static bool looks_like_key(const char *word, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++)
-        if ((i == 0 || !isalnum((unsigned char)word[i - 1])) &&
-            starts_like_key(word + i, bytes - i))
+        if (starts_like_key(word + i, bytes - i, i && isalnum((unsigned char)word[i - 1])))
             return true;
     /* Ids of requests are for asking their support. */
     return strncmp(word, "req_", 4) != 0 && has_random_part(word, bytes);

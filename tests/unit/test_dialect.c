@@ -140,6 +140,7 @@ static void test_nothing_that_looks_like_a_key_is_repeated(void **state)
          "model claude-3-5-sonnet-20241022 and qwen2.5-coder-0.5b-instruct-q4_k_m"},
         {"request req_011CSHoEeqs5C35K2UUqR7Fy, task-force, sky, antidisestablishmentarianism",
          "request req_011CSHoEeqs5C35K2UUqR7Fy, task-force, sky, antidisestablishmentarianism"},
+        {"an escaped one: \\\\nsk-abcdefg1", "an escaped one: \\[key]"},
         {"", "It answered with status 401."},
     };
     for (size_t i = 0; i < EW_COUNT(cases); i++) {
