@@ -38,9 +38,11 @@ static void set_times(struct ew_record *r, const struct ew_exchange *x)
 }
 
 /* By our own engine, by the place that answered, or by us where it told nothing. */
-static const char *tokens_kind(const struct ew_exchange *x)
+static const char *tokens_kind(const struct ew_exchange *x, const struct ew_usage *usage)
 {
-    return !x->relay ? "counted" : x->relay->has_usage ? "reported" : "estimated";
+    if (!x->relay)
+        return "counted";
+    return usage->estimated || !x->relay->has_usage ? "estimated" : "reported";
 }
 
 static void set_tokens(struct ew_record *r, const struct ew_exchange *x)
@@ -55,7 +57,7 @@ static void set_tokens(struct ew_record *r, const struct ew_exchange *x)
     if (!prompt && u->prompt_tokens)
         r->prompt_tokens = u->prompt_tokens;
     if (prompt || x->begun_ns)
-        SET(r, tokens_kind, text_of(tokens_kind(x)));
+        SET(r, tokens_kind, text_of(tokens_kind(x, u)));
     if (x->begun_ns) {
         r->cached_tokens = u->cached_tokens;
         r->output_tokens = u->output_tokens;

@@ -22,6 +22,7 @@ static struct ew_usage add(struct ew_usage usage, const struct ew_usage *spent)
 {
     usage.output_tokens += spent->output_tokens;
     usage.cost_cents += spent->output_tokens ? spent->cost_cents : 0;
+    usage.estimated = usage.estimated || spent->estimated;
     return usage;
 }
 

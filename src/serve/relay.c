@@ -76,6 +76,15 @@ static enum ew_relay_end end_of(const struct ew_relay *r)
     }
 }
 
+/* Whatever it says, it is asked again within the hour, and clients are told so. */
+static double rest_s(const struct ew_relay *r)
+{
+    const double most = (double)EW_PLACE_REST_NS_MAX / EW_NS_PER_S;
+    if (isnan(r->retry_after_s))
+        return BUSY_REST_S;
+    return r->retry_after_s < most ? r->retry_after_s : most;
+}
+
 /* A fault that isn't the client's is told as ours: its key was right, the place's isn't. */
 static void take_error(struct ew_relay *r)
 {
@@ -94,7 +103,7 @@ static void take_error(struct ew_relay *r)
         ew_fault_set(&r->fault, 502, "upstream_error", NULL, "%s failed: %.300s", place,
                      fault.message);
     if (end == EW_RELAY_BUSY)
-        r->fault.retry_after_s = isnan(r->retry_after_s) ? BUSY_REST_S : r->retry_after_s;
+        r->fault.retry_after_s = rest_s(r);
     finish(r, end);
 }
 
@@ -486,6 +495,18 @@ void ew_relay_settle(struct ew_exchange *x)
     x->relay->settled = true;
 }
 
+/* Where it tells no usage: an event of a stream has a token at least, and what was said as many as
+ * its bytes make in this model's other answers. */
+static uint32_t guess_output(const struct ew_exchange *x)
+{
+    const struct ew_request *q = &x->job.request;
+    const struct ew_habit habit = ew_fleet_habit(x->server->fleet, q->model);
+    double answers = (double)q->n * (q->prompt_count ? (double)q->prompt_count : 1);
+    double by_bytes =
+        ceil((double)ew_answer_said(x->relay->answer).bytes * habit.tokens_per_byte * answers);
+    return by_bytes > x->relay->pieces ? (uint32_t)by_bytes : x->relay->pieces;
+}
+
 struct ew_usage ew_relay_usage(const struct ew_exchange *x)
 {
     const struct ew_relay *r = x->relay;
@@ -499,7 +520,7 @@ struct ew_usage ew_relay_usage(const struct ew_exchange *x)
         r->has_usage ? r->prompt_tokens : (uint32_t)(x->way.forecast.prompt_tokens + .5);
     usage.estimated = !r->has_usage;
     usage.cached_tokens = r->cached_tokens;
-    usage.output_tokens = r->has_usage ? r->output_tokens : r->pieces;
+    usage.output_tokens = r->has_usage ? r->output_tokens : guess_output(x);
     if (r->first_ns) {
         usage.ttft_ns = r->first_ns - x->arrived_ns;
         usage.prefill_ns = r->first_ns - r->begun_ns;

@@ -393,8 +393,10 @@ void ew_route_leave(struct ew_exchange *x, enum ew_outcome outcome, enum ew_rout
     if (again == EW_ROUTE_NEVER_AGAIN && r->tried_count < EW_ROUTE_TRIES_MAX)
         r->tried[r->tried_count++] = m->number;
     if (outcome == EW_OUTCOME_GOOD) {
-        ew_fleet_learn(x->server->fleet, x->job.request.model, r->prompt_bytes, usage.prompt_tokens,
-                       usage.output_tokens / (x->job.request.n + !x->job.request.n));
+        if (!usage.estimated) /* nothing is learned from one's own guess */
+            ew_fleet_learn(x->server->fleet, x->job.request.model, r->prompt_bytes,
+                           usage.prompt_tokens,
+                           usage.output_tokens / (x->job.request.n + !x->job.request.n));
         if (r->session)
             ew_fleet_remember(x->server->fleet, r->session, m->number, now_ns);
     }
