@@ -10,11 +10,12 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from fault_run import Faults # noqa: E402
 from served import RUNNING, WAITING, WAIT_S, Server # noqa: E402, F401 (the groups use them)
 
 CHAT = "/v1/chat/completions"
-FAULTS = []           # (group, sentence, function)
-RELEASE_ONLY = set()  # sentences that a sanitizer's own memory or slowness would spoil
+FAULTS = Faults()
+fault = FAULTS.add
 
 
 class Tried:
@@ -37,15 +38,6 @@ class Tried:
     def tokens(self, count):
         """So long an answer, or what takes about as long in a sanitizer's build."""
         return max(1, count // 4) if self.sanitized else count
-
-
-def fault(group, sentence, release_only=False):
-    def add(function):
-        FAULTS.append((group, sentence, function))
-        if release_only:
-            RELEASE_ONLY.add(sentence)
-        return function
-    return add
 
 
 def on_one_server(group, sentence):

@@ -59,11 +59,12 @@ class Connection:
     def send(self, data):
         self.socket.sendall(data if isinstance(data, bytes) else data.encode())
 
-    def post(self, path, body, key=None):
+    def post(self, path, body, key=None, headers=None):
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        bearer = f"Authorization: Bearer {key}\r\n" if key else ""
+        more = {"Authorization": f"Bearer {key}"} if key else {}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in (more | (headers or {})).items())
         self.send(f"POST {path} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
-                  f"{bearer}Content-Length: {len(data)}\r\n\r\n".encode() + data)
+                  f"{lines}Content-Length: {len(data)}\r\n\r\n".encode() + data)
 
     def head(self):
         """(status, headers) of the next answer; (0, {}) where the connection ends instead."""
@@ -168,10 +169,10 @@ def text_of(event):
 class Server:
     """`edgewise serve` on a port of its own. config: text of an edgewise.yaml; its ledger is a
     file of ours, unless the text names another one. before: what the child does before it becomes
-    the server (limits)."""
+    the server (limits). env: more of its environment."""
 
     def __init__(self, edgewise, model, config=None, options=(), before=None, under=(), port=0,
-                 key=None):
+                 key=None, env=None):
         self.key = key # for requests that name none
         self.folder = tempfile.TemporaryDirectory(prefix="edgewise-served-")
         self.ledger = os.path.join(self.folder.name, "ledger.db")
@@ -187,14 +188,16 @@ class Server:
         self.process = subprocess.Popen([*command, "--port", str(port), *options],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.PIPE, preexec_fn=before,
-                                        env=os.environ | {"XDG_DATA_HOME": self.folder.name})
+                                        env=os.environ | {"XDG_DATA_HOME": self.folder.name} |
+                                        (env or {}))
         self.port, self.listens = None, threading.Event()
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
         if not self.listens.wait(START_S) or self.port is None:
             self.process.kill()
             self.reader.join()
-            raise AssertionError("the server didn't start:\n" + self.words())
+            raise AssertionError(f"the server didn't start, status {self.process.wait()}:\n" +
+                                 self.words())
 
     def _read(self):
         for line in self.process.stderr:
@@ -282,6 +285,8 @@ class Server:
 
     def rows(self, path=None):
         """The ledger's rows, as dictionaries; [] where there is no table yet."""
+        if not os.path.exists(path or self.ledger):
+            return []
         db = sqlite3.connect(f"file:{path or self.ledger}?mode=ro", uri=True, timeout=5)
         try:
             db.row_factory = sqlite3.Row

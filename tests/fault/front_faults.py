@@ -1,0 +1,597 @@
+#!/usr/bin/env python3
+"""front_faults.py - what goes wrong between clients, devices and clouds, done to a real front.
+
+    tests/fault/front_faults.py EDGEWISE [--only WORD] [--table]
+
+The front is `edgewise serve --config`; the devices and clouds are stand-ins that behave as badly as
+each test wants (tests/support/upstream.py). Each fault is a function under its sentence: those of
+devices and clouds in front_upstream.py, those of policy in front_policy.py, the others here."""
+import contextlib
+import json
+import os
+import random
+import signal
+import sqlite3
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+
+from front_world import (FAULTS, GONE_S, HERE, MODEL, NONE_STATUSES, SLACK, Front, again_until, broken,
+                         cloud, device, fault, keys_of, told, whole, words)
+from fault_run import Skip
+from served import Connection
+from upstream import Behave, Upstream
+
+import front_policy # noqa: F401 pylint: disable=unused-import
+import front_upstream # noqa: F401 pylint: disable=unused-import
+
+
+# ---- clients ----
+
+def hang_up(edgewise, behave, stream, reads_first):
+    """A client that goes: its device notices, its row says so."""
+    with Upstream(behave) as a, Front(edgewise, [device("a", a)]) as front:
+        request = front.begin(stream=stream)
+        if reads_first:
+            request.begin().first()
+        asked = a.until_asked(1)
+        time.sleep(0.05)
+        begin = time.monotonic()
+        request.reset()
+        gone = asked.wait_gone(GONE_S * SLACK)
+        row = front.until_row(499)
+        assert row["finish"] == "cancelled", f"the row has finish {row['finish']}"
+        assert row["device"] == "a", f"the row has device {row['device']}"
+        a.behave = Behave()
+        whole(front.ask())
+        return f"the device sees it after {1e3 * (gone - begin):.0f} ms; a row with 499"
+
+
+PREFILL = ("before the first token", Behave(first_s=20), False)
+SILENT = ("while the device is silent", Behave(fault="silent"), False)
+for WHEN, BEHAVE, READS in (PREFILL, SILENT):
+    for STREAM in (True, False):
+        fault("clients", f"a client that is gone {WHEN}, {'' if STREAM else 'not '}streamed")(
+            lambda edgewise, b=BEHAVE, s=STREAM, r=READS: hang_up(edgewise, b, s, r))
+fault("clients", "a client that is gone in the midst, streamed")(
+    lambda edgewise: hang_up(edgewise, Behave(tokens=1000, gap_s=0.02), True, True))
+fault("clients", "a client that is gone in the midst, not streamed")(
+    lambda edgewise: hang_up(edgewise, Behave(tokens=1000, gap_s=0.02), False, False))
+
+
+@fault("clients", "a client that is gone while it waits in the queue: no device is asked for it")
+def gone_in_queue(edgewise):
+    with Upstream(Behave(first_s=20)) as a, \
+            Front(edgewise, [device("a", a, concurrency=1)]) as front:
+        first = front.begin(stream=False)
+        a.until_asked(1)
+        second = front.begin(stream=False)
+        front.until("edgewise_queue_requests", 1, 5)
+        second.reset()
+        took = front.until("edgewise_queue_requests", 0, GONE_S * SLACK)
+        first.reset()
+        a.asked[0].wait_gone(GONE_S * SLACK)
+        a.behave = Behave()
+        whole(front.ask())
+        assert len(a.asked) == 2, f"the device was asked {len(a.asked)} times"
+        return f"out of the queue after {1e3 * took:.0f} ms"
+
+
+@fault("clients", "a client that doesn't read: its device is slowed, memory bounded, others go on",
+       release_only=True)
+def slow_reader(edgewise):
+    with Upstream(Behave(fault="endless")) as a, Front(edgewise, [device("a", a)]) as front:
+        whole_before(front, a)
+        before = front.rss()
+        slow = [front.begin(receive_bytes=4096) for _ in range(4)]
+        sent = stands_still(lambda: [asked.sent for asked in a.asked[1:]])
+        a.behave = Behave()
+        begin = time.monotonic()
+        whole(front.ask(stream=True))
+        took = time.monotonic() - begin
+        grown = (front.rss() - before) / 1e6
+        assert grown < 4 * 8, f"{grown:.0f} MB more"
+        for request in slow:
+            request.reset()
+        for asked in a.asked[1:5]:
+            asked.wait_gone(GONE_S * SLACK)
+        return (f"{max(sent) / 1e6:.1f} MB taken of each device, {grown:.0f} MB more in all; "
+                f"another client is answered after {1e3 * took:.0f} ms")
+
+
+def stands_still(measure, seconds=20):
+    """What it is once it hasn't changed for half a second."""
+    begin, since, seen = time.monotonic(), time.monotonic(), None
+    while time.monotonic() - since < 0.5:
+        if (now := measure()) != seen:
+            seen, since = now, time.monotonic()
+        assert time.monotonic() - begin < seconds, f"it goes on and on: {seen}"
+        time.sleep(0.02)
+    return seen
+
+
+def whole_before(front, upstream):
+    """A first answer, so that what is allocated once doesn't count."""
+    behave, upstream.behave = upstream.behave, Behave()
+    whole(front.ask())
+    upstream.behave = behave
+
+
+@fault("clients", "a client that reads slowly gets all of it")
+def slow_but_whole(edgewise):
+    with Upstream(Behave(tokens=20000)) as a, Front(edgewise, [device("a", a)]) as front:
+        request = front.begin(receive_bytes=4096)
+        time.sleep(1.5)
+        heard = whole(front.hear(request), 20000)
+        assert front.row(heard)["output_tokens"] == 20000
+        return "20000 words"
+
+
+# ---- devices that come and go ----
+
+class Load:
+    """So many clients that ask one after the other, until stop()."""
+
+    def __init__(self, front, count, **ask):
+        self.front, self.asks, self.heard, self.wrong = front, ask, [], []
+        self.ends = threading.Event()
+        self.threads = [threading.Thread(target=self._client, args=(i,)) for i in range(count)]
+        for thread in self.threads:
+            thread.start()
+
+    def _client(self, number):
+        while not self.ends.is_set():
+            try:
+                heard = self.front.ask(stream=number % 2 == 0, **self.asks)
+                self.heard.append(whole(heard))
+            except Exception as error: # told by stop()
+                self.wrong.append(error)
+                return
+
+    def stop(self):
+        self.ends.set()
+        for thread in self.threads:
+            thread.join()
+        if self.wrong:
+            raise self.wrong[0]
+        return self.heard
+
+    def by(self, name):
+        return sum(heard.header("device") == name for heard in self.heard)
+
+
+def reload(front, places, **how):
+    front.change(places, **how)
+    front.signal(signal.SIGHUP)
+
+
+@fault("devices", "devices join and leave by a reload under load: not one request fails")
+def join_and_leave(edgewise):
+    behave = Behave(first_s=0.01, gap_s=0.005)
+    with Upstream(behave) as a, Upstream(behave) as b, Front(edgewise, [device("a", a)]) as front:
+        load = Load(front, 6)
+        time.sleep(0.3)
+        assert load.by("b") == 0
+        for _ in range(3):
+            reload(front, [device("a", a), device("b", b)])
+            seen = load.by("b")
+            again_until(True, 5, lambda: load.by("b") > seen)
+            reload(front, [device("b", b)])
+            time.sleep(0.2) # those that were decided before have begun
+            seen = len(a.asked)
+            time.sleep(0.2)
+            assert len(a.asked) == seen, "who left was asked"
+            reload(front, [device("a", a)])
+            seen = load.by("a")
+            again_until(True, 5, lambda: load.by("a") > seen)
+        heard = load.stop()
+        return f"{len(heard)} answers, {load.by('a')} of a and {load.by('b')} of b"
+
+
+@fault("devices", "a device leaves by a reload in the midst of its answer: that goes on to its end")
+def leaves_midst(edgewise):
+    with Upstream(Behave(tokens=50, gap_s=0.02)) as a, Upstream() as b, \
+            Front(edgewise, [device("a", a)]) as front:
+        request = front.begin()
+        a.until_asked(1)
+        reload(front, [device("b", b)])
+        again_until("b", 5, lambda: front.ask().header("device"))
+        heard = whole(front.hear(request), 50, by="a")
+        assert front.row(heard)["device"] == "a"
+        return "50 words"
+
+
+@fault("devices", "a device that comes back under load is found again, and no request fails")
+def comes_back(edgewise):
+    with Upstream(Behave(first_s=0.01)) as a, Upstream(Behave(first_s=0.01)) as b, \
+            Front(edgewise, [device("a", a), device("b", b)],
+                  policy={"select": "least-busy"}) as front:
+        load = Load(front, 4)
+        again_until(True, 5, lambda: load.by("a") > 0)
+        a.kill()
+        time.sleep(0.5)
+        a.start()
+        seen = load.by("a")
+        took = again_until(True, 30, lambda: load.by("a") > seen)
+        heard = load.stop()
+        return f"{len(heard)} answers; asked again {1e3 * took:.0f} ms after it is back"
+
+
+@fault("devices", "all devices down, then one is back: it is asked again soon")
+def all_back(edgewise):
+    with Upstream() as a, Front(edgewise, [device("a", a)]) as front:
+        whole(front.ask())
+        a.kill()
+        told(front.ask())
+        a.start()
+        took = again_until(200, 30, lambda: front.ask().status)
+        return f"answered {1e3 * took:.0f} ms after it is back"
+
+
+@fault("devices", "the configuration is deleted while it runs: it says so, and serves on")
+def config_deleted(edgewise):
+    with Upstream() as a, Front(edgewise, [device("a", a)]) as front:
+        whole(front.ask())
+        os.unlink(front.config)
+        front.signal(signal.SIGHUP)
+        again_until(True, 5, lambda: any("edgewise.yaml" in line for line in front.log))
+        for i in range(3):
+            whole(front.ask(stream=i % 2 == 0))
+        return next(line for line in front.log if "edgewise.yaml" in line).replace(
+            os.path.dirname(front.config) + "/", "")
+
+
+# ---- time ----
+
+class Clock:
+    """A wall clock that the test sets: shifted_clock.c, built here. env: for the server."""
+
+    def __init__(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="edgewise-clock-")
+        self.file, library = f"{self.folder.name}/shift", f"{self.folder.name}/clock.so"
+        self.shift(0)
+        source = os.path.join(HERE, "shifted_clock.c")
+        done = subprocess.run([os.environ.get("CC", "cc"), "-std=c17", "-D_GNU_SOURCE", "-O1",
+                               "-shared", "-fPIC", "-o", library, source], capture_output=True,
+                              check=False, timeout=60)
+        if done.returncode:
+            raise Skip(f"no shifted clock: {done.stderr.decode()}")
+        self.env = {"LD_PRELOAD": library, "EDGEWISE_TEST_CLOCK": self.file}
+
+    def shift(self, seconds):
+        with open(self.file, "r+b" if os.path.exists(self.file) else "wb") as file:
+            file.write(struct.pack("=q", seconds))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.folder.cleanup()
+
+
+@fault("time", "the clock jumps a day ahead and two back: answers, limits and rests go on",
+       release_only=True)
+def clock_jump(edgewise):
+    busy = Behave(fault="status", status=429, headers={"Retry-After": "2"})
+    more, keys = keys_of({"name": "one", "limits": [{"requests": 6, "per": "1h"}]})
+    with Clock() as clock, Upstream(Behave(tokens=30, gap_s=0.03)) as a, \
+            Front(edgewise, [device("a", a)], more=more, env=clock.env, key=keys["one"]) as front:
+        days = []
+        for shift in (86400, -86400):
+            count = len(a.asked)
+            request = front.begin()
+            a.until_asked(count + 1)
+            clock.shift(shift)
+            row = front.row(whole(front.hear(request), 30))
+            assert 0 < row["total_ms"] < 1e3 * SLACK, f"it took {row['total_ms']} ms"
+            days.append(front.row(whole(front.ask(), 30))["arrived_ms"] / 864e5)
+        assert abs(days[0] - days[1] - 2) < 0.1, f"the clock didn't jump: {days}"
+        a.script.append(busy)
+        request = front.begin(stream=False)
+        a.until_asked(5)
+        clock.shift(86400)
+        whole(front.hear(request, stream=False), 30)
+        assert 1.9 < a.asked[5].at - a.asked[4].at < 2 * SLACK, "its Retry-After didn't hold"
+        clock.shift(0)
+        whole(front.ask(), 30)
+        told(front.ask(), (429,)) # the seventh in an hour, whatever the clock says
+        return "whole answers, the 2 s of a 429, and 6 requests an hour as they were"
+
+
+# ---- secrets ----
+
+KEY_CLOUD, KEY_FILE = "sk-standin-cloud-0123456789abcdef", "sk-standin-file-fedcba9876543210"
+
+
+def show_keys(edgewise, cloud_keys, env, api):
+    """A front whose device and cloud fail in many ways: (all that is written down, what the device
+    was sent, what the cloud was)."""
+    echo = json.dumps({"error": {"message": f"Incorrect API key provided: {KEY_CLOUD}. {KEY_FILE}",
+                                 "type": "invalid_request_error", "code": "invalid_api_key"}})
+    fails = [Behave(fault="status", status=status, body=echo.encode())
+             for status in (401, 403, 500, 400)]
+    fails += [Behave(fault=name) for name in ("page", "garbage", "cut", "told", "close")]
+    more, keys = keys_of("one")
+    heads = []
+    with Upstream(Behave(fault="close")) as a, Upstream(api=api) as sky:
+        for i, behave in enumerate(fails): # a front for each: whoever fails often isn't asked
+            sky.behave = behave
+            with Front(edgewise, [device("a", a)], [cloud("sky", sky, **cloud_keys)],
+                       {"queue": {"timeout": "10ms"}}, more, env=env, key=keys["one"],
+                       options=("--log-level", "debug")) as front:
+                for _ in range(2):
+                    heard = front.ask(stream=i % 2 == 0, max_tokens=2)
+                    heads.append(json.dumps(heard.headers).encode() + heard.raw)
+                    front.row(heard)
+                heads += [front.get(path, keys["one"]).body for path in
+                          ("/v1/models", "/health", "/ready", "/v1/edgewise/fleet")]
+                heads.append(front.everything())
+        assert a.asked and len(sky.asked) >= len(fails), "one of them wasn't asked"
+        return b"\n".join(heads), a.everything(), sky
+
+
+@fault("secrets", "keys are in no log, ledger, metric, header or error, whatever fails")
+def secrets(edgewise):
+    searched = 0
+    with tempfile.TemporaryDirectory(prefix="edgewise-keys-") as folder:
+        path = os.path.join(folder, "key")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(KEY_FILE + "\n")
+        os.chmod(path, 0o600)
+        for api, keys, env, key, header in (
+                ("openai", {"key_env": "STANDIN_KEY"}, {"STANDIN_KEY": KEY_CLOUD},
+                 f"Bearer {KEY_CLOUD}", "authorization"),
+                ("anthropic", {"key_file": path}, {}, KEY_FILE, "x-api-key")):
+            written, device_got, sky = show_keys(edgewise, keys, env, api)
+            shown = {asked.headers.get(header) for asked in sky.asked}
+            assert shown == {key}, f"the cloud was shown {shown}"
+            for name, secret in (("the cloud's", KEY_CLOUD), ("the file's", KEY_FILE),
+                                 ("the client's", "key-of-one")):
+                at = written.find(secret.encode())
+                assert at < 0, f"{name} key is told: {written[max(0, at - 80):at + 40]}"
+                assert secret.encode() not in device_got, f"{name} key was shown to a device"
+            assert b"key-of-one" not in sky.everything(), "the client's key was shown to a cloud"
+            searched += len(written)
+    return f"answers, logs, ledgers and metrics: {searched / 1e3:.0f} kB searched"
+
+
+# ---- wires ----
+
+@fault("wires", "a cloud that speaks Anthropic's Messages: asked and heard as OpenAI's")
+def anthropic(edgewise):
+    with Upstream(api="anthropic") as c, \
+            Front(edgewise, clouds=[cloud("c", c, key_env="STANDIN_KEY",
+                                          price="anthropic/claude-4.5-haiku",
+                                          models={"*": "claude-haiku-4-5"})],
+                  env={"STANDIN_KEY": KEY_CLOUD}) as front:
+        messages = [{"role": "system", "content": "Be brief."},
+                    {"role": "user", "content": "Hello to you."}]
+        for stream in (True, False):
+            options = {"stream_options": {"include_usage": True}} if stream else {}
+            heard = whole(front.ask(messages=messages, stream=stream, max_tokens=50, **options))
+            asked = c.asked[-1]
+            body = asked.json()
+            assert asked.path == "/v1/messages" and asked.headers["x-api-key"] == KEY_CLOUD
+            assert "authorization" not in asked.headers and asked.headers["anthropic-version"]
+            assert body["max_tokens"] == 50 and body["model"] == "claude-haiku-4-5"
+            assert "Be brief." in json.dumps(body["system"]), f"system: {body.get('system')}"
+            assert [m["role"] for m in body["messages"]] == ["user"]
+            assert heard.finish == "stop" and heard.usage["completion_tokens"] == 5
+            row = front.row(heard)
+            due = 100 * (row["prompt_tokens"] * 1 + 5 * 5) / 1e6
+            assert abs(row["cost_cents"] - due) < 1e-9, f"{row['cost_cents']} cents, not {due}"
+        heard = front.ask(messages=messages, max_tokens=3)
+        assert heard.finish == "length" and heard.text == words(3), f"{heard}"
+        return "streamed and not, with its usage and its price"
+
+
+@fault("wires", "Anthropic's errors, before and in the midst, are told as OpenAI's")
+def anthropic_fails(edgewise):
+    with Upstream(Behave(fault="status", status=529), api="anthropic") as c, \
+            Front(edgewise, clouds=[cloud("c", c)], policy={"on_full": "reject"}) as front:
+        seen = [told(front.ask(max_tokens=9, stream=stream), (429, 502, 503))
+                for stream in (True, False)]
+        c.behave = Behave(fault="told", after=2)
+        heard = front.ask(max_tokens=9, stream=True)
+        begin = time.monotonic()
+        while heard.status != 200 and time.monotonic() - begin < 10: # until its rest is over
+            time.sleep(0.1)
+            heard = front.ask(max_tokens=9, stream=True)
+        broken(heard)
+        return f"{seen[0].status}: {seen[0].error['message']}; {heard.error['message']}"
+
+
+def ollama_ask(front, stream):
+    """(words, the last object) of an answer by Ollama's API."""
+    with Connection(front.port) as c:
+        c.post("/api/chat", {"model": MODEL, "stream": stream,
+                             "messages": [{"role": "user", "content": "Hello"}]})
+        reply = c.reply()
+    assert reply.status == 200, f"status {reply.status}: {reply.body[:200]}"
+    lines = [json.loads(line) for line in reply.body.splitlines() if line.strip()]
+    assert not any("error" in line for line in lines), f"an error: {lines[-1]}"
+    assert lines[-1]["done"] is True, f"it doesn't end: {lines[-1]}"
+    return "".join(line["message"]["content"] for line in lines), lines[-1]
+
+
+@fault("wires", "Ollama's clients are answered by devices and clouds of all three APIs")
+def ollama_clients(edgewise):
+    for api in ("openai", "anthropic", "ollama"):
+        with Upstream(api=api) as a, Front(edgewise, [device("a", a)]) as front:
+            for stream in (True, False):
+                text, last = ollama_ask(front, stream)
+                assert text == words(5), f"{api}: '{text}'"
+                assert last["eval_count"] == 5 and last["done_reason"] == "stop", f"{api}: {last}"
+            tags = json.loads(front.get("/api/tags").body)
+            assert MODEL in [model["name"] for model in tags["models"]], f"{api}: {tags}"
+    return "streamed and not; listed in /api/tags"
+
+
+@fault("wires", "Ollama's clients hear of a device that breaks off, too")
+def ollama_breaks(edgewise):
+    with Upstream(Behave(fault="cut", after=2)) as a, Front(edgewise, [device("a", a)]) as front:
+        with Connection(front.port) as c:
+            c.post("/api/chat", {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}]})
+            status, _ = c.head()
+            assert status == 200
+            parts = []
+            while part := c.chunk():
+                parts.append(part)
+        lines = [json.loads(line) for line in b"".join(parts).splitlines() if line.strip()]
+        assert "error" in lines[-1], f"the last line is {lines[-1]}"
+        assert not any(line.get("done") for line in lines), "it says that it is done"
+        return f"{lines[-1]['error']}"
+
+
+@fault("wires", "completions without a chat go to devices that have them")
+def completions(edgewise):
+    with Upstream() as a, Front(edgewise, [device("a", a)]) as front:
+        reply = front.post("/v1/completions", {"model": MODEL, "prompt": "Once"})
+        assert reply.status == 200, f"status {reply.status}: {reply.body[:200]}"
+        assert reply.text() == words(5), f"'{reply.text()}'"
+        with Upstream(api="anthropic") as c:
+            front.change([device("c", c)])
+            front.signal(signal.SIGHUP)
+            time.sleep(0.3)
+            reply = front.post("/v1/completions", {"model": MODEL, "prompt": "Once"})
+            assert reply.status in (400, 404, 503), f"status {reply.status}"
+            reply.fault()
+            assert not c.asked
+        return f"answered; where nobody has them, {reply.status}: {reply.fault()['message']}"
+
+
+# ---- the rest ----
+
+@fault("front", "a front needs no model, and is ready though no device answers")
+def starts_alone(edgewise):
+    with Front(edgewise, [device("a", "http://127.0.0.1:9/v1")]) as front:
+        assert front.get("/health").status == 200
+        heard = told(front.ask())
+        assert "retry-after" in heard.headers, "no Retry-After"
+        heard = told(front.ask(model="gpt-17"), (404,))
+        assert heard.error["code"] == "model_not_found"
+        return "/health 200; 503 for its model, 404 for others"
+
+
+@fault("front", "SIGTERM under load: what was begun ends well, then it exits with 0")
+def term(edgewise):
+    with Upstream(Behave(tokens=20, gap_s=0.03)) as a, \
+            Front(edgewise, [device("a", a)]) as front:
+        requests = [front.begin(stream=i % 2 == 0) for i in range(8)]
+        a.until_asked(8)
+        front.signal(signal.SIGTERM)
+        for i, request in enumerate(requests):
+            whole(front.hear(request, i % 2 == 0), 20)
+        assert front.wait() == 0, front.words()
+        assert len(front.rows()) == 8, f"{len(front.rows())} rows"
+        return "8 of 8 answered, 8 rows"
+
+
+@fault("front", "two hundred clients at once, four devices of which two fail: all are answered")
+def crowd(edgewise):
+    slow = Behave(first_s=0.02, gap_s=0.01)
+    with Upstream(slow) as a, Upstream(slow) as b, Upstream(Behave(fault="close")) as c, \
+            Upstream(Behave(fault="status", status=500)) as d, \
+            Front(edgewise, [device(name, one, concurrency=16) for name, one in
+                             (("a", a), ("b", b), ("c", c), ("d", d))],
+                  policy={"select": "load-aware",
+                          "queue": {"max": 200, "timeout": "60s"}}) as front:
+        requests = [front.begin(stream=i % 2 == 0) for i in range(200)]
+        for i, request in enumerate(requests):
+            whole(front.hear(request, i % 2 == 0), 5, by=("a", "b"))
+        rows = front.until_rows(200)
+        assert len({row["request_id"] for row in rows}) == 200
+        tries = max(row["attempts"] for row in rows)
+        return f"200 of 200, {len(a.asked)} and {len(b.asked)}; at most {tries} attempts"
+
+
+STORM_S, STORM_CLIENTS = 3, 24
+SPARE = 3 # what was cancelled is counted by the stand-in until it has noticed
+WEATHER = ("silent", "close", "garbage", "status", "empty", "page", "no_json", "short", "head_only",
+           "stall", "cut", "no_end", "malformed", "told")
+FAIR = 0.93 # of the weather
+
+
+def storm_client(front, number, until, seen):
+    """Asks all sorts of things, and leaves now and then in the midst."""
+    rng = random.Random(number)
+    while time.monotonic() < until:
+        stream = rng.random() < 0.6
+        headers = rng.choice(({}, {}, front_policy.EDGE_ONLY, {"X-Deadline-Ms": "150"}))
+        request = front.begin(stream=stream, headers=headers, max_tokens=rng.choice((1, 5, 20)))
+        if rng.random() < 0.2:
+            time.sleep(rng.random() * 0.1)
+            request.reset()
+            seen.append(499)
+            continue
+        heard = front.hear(request, stream)
+        assert heard.status in (200, 429) + NONE_STATUSES, str(heard)
+        assert heard.ended != bool(heard.error), f"neither whole nor told: {heard}"
+        seen.append(heard.status)
+        time.sleep(0 if heard.status == 200 else 0.02)
+
+
+@fault("front", "a storm: devices and clouds fail at random, clients leave, reloads: it adds up")
+def storm(edgewise):
+    rng, names, seen, wrong = random.Random(5), "abcdefgh", [], []
+    policy = {"select": "load-aware", "midstream": "continue", "sticky": "prefix",
+              "queue": {"timeout": "300ms"}, "timeouts": {"first_token": "200ms", "stall": "200ms"}}
+    with contextlib.ExitStack() as stack:
+        ups = {name: stack.enter_context(Upstream(api=rng.choice(("openai", "openai", "ollama"))))
+               for name in names}
+        ups["h"] = stack.enter_context(Upstream(api="anthropic"))
+        script = [Behave(fault="" if rng.random() < FAIR else rng.choice(WEATHER), after=rng.choice((0, 2)), first_s=0.005,
+                         gap_s=0.002, tokens=20, status=rng.choice((500, 503, 429)))
+                  for _ in range(20000)]
+        for up in ups.values():
+            up.script = script
+        devices = [device(name, ups[name], concurrency=3) for name in "abcdef"]
+        clouds = [cloud(name, ups[name], price=front_policy.PRICE) for name in "gh"]
+        front = stack.enter_context(Front(edgewise, devices, clouds, policy))
+
+        def client(number):
+            try:
+                storm_client(front, number, until, seen)
+            except Exception as error: # told below
+                wrong.append(error)
+        until = time.monotonic() + STORM_S
+        threads = [threading.Thread(target=client, args=(i,)) for i in range(STORM_CLIENTS)]
+        for thread in threads:
+            thread.start()
+        for turn in range(4):
+            time.sleep(STORM_S / 5)
+            reload(front, devices[turn % 3:], clouds=clouds, policy=policy)
+        for thread in threads:
+            thread.join()
+        if wrong:
+            raise wrong[0]
+        again_until([0, 0], 5, lambda: [front.gauge(name) for name in
+                                        ("edgewise_queue_requests", "edgewise_place_running")])
+        again_until(0, 5, lambda: sum(up.now for up in ups.values()))
+        rows = front.until_rows(len(seen))
+        assert len(rows) == len(seen), f"{len(rows)} rows of {len(seen)} requests"
+        most = max(ups[name].most for name in "abcdef")
+        assert most <= 3 + SPARE, f"{most} requests at once where 3 are allowed"
+        counts = {status: seen.count(status) for status in sorted(set(seen))}
+        return f"{len(seen)} requests, as many rows; by status {counts}"
+
+
+@fault("front", "a locked ledger: answers go on, the rows arrive when it is free")
+def ledger_locked(edgewise):
+    with Upstream() as a, Front(edgewise, [device("a", a)]) as front:
+        whole(front.ask())
+        front.until_rows(1)
+        lock = sqlite3.connect(front.ledger, isolation_level=None)
+        lock.execute("begin immediate")
+        for i in range(10):
+            whole(front.ask(stream=i % 2 == 0))
+        lock.execute("rollback")
+        lock.close()
+        return f"{len(front.until_rows(11))} of 11 rows"
+
+
+if __name__ == "__main__":
+    ARGS = FAULTS.parser("faults around a real front", "edgewise").parse_args()
+    FAULTS.finish(ARGS, ARGS.edgewise)
