@@ -168,10 +168,7 @@ static int take_event(void *user, const char *name, struct ew_str data, struct e
     count(r, &news);
     if (news.fault.status)
         return ew_fail(err, EW_ENET, "%s", news.fault.message);
-    if (news.ended) {
-        r->told_end = true;
-        return 0;
-    }
+    r->told_end = news.ended; /* Ollama's last line has news, too */
     if (r->passes)
         return news.text.data ? put_text(r, news.text, err) : 0;
     return news.delta_count ? put_deltas(r, &news, err) : 0;
@@ -339,24 +336,23 @@ static int send_it(struct ew_relay *r, struct ew_err *err)
     return rc;
 }
 
-/* What an earlier try had said already, where this one continues it. */
-static struct ew_str said_before(const struct ew_exchange *x)
-{
-    return x->relay_before ? ew_answer_said(x->relay_before->answer) : (struct ew_str){NULL, 0};
-}
-
 static int compose(struct ew_relay *r)
 {
     struct ew_exchange *x = r->x;
+    const struct ew_facts *facts = &x->way.member->facts;
     const struct ew_request *q = &x->job.request;
-    const struct ew_dialect_ask ask = {
+    struct ew_dialect_ask ask = {
         .request = q,
         .body = x->speaks_openai ? ew_http_body(x->http) : (struct ew_str){NULL, 0},
         .model = x->way.there,
         .stream = r->streams,
-        .prefill = said_before(x),
+        .strict = facts->kind == EW_PLACE_CLOUD,
     };
-    return x->way.member->facts.dialect->compose(&ask, &r->body, &r->fault);
+    if (x->relay_before) { /* this one continues what another had said */
+        ask.prefill = ew_answer_said(x->relay_before->answer);
+        ask.prefill_tokens = x->relay_before->pieces;
+    }
+    return facts->dialect->compose(&ask, &r->body, &r->fault);
 }
 
 int ew_relay_begin(struct ew_exchange *x)
@@ -382,7 +378,10 @@ int ew_relay_begin(struct ew_exchange *x)
     if (ew_answer_open(&r->answer, d, q, r->passes ? EW_ANSWER_TEXT : EW_ANSWER_DELTAS, &err)) {
         fail(r, 503, err.text);
     } else if (compose(r)) {
-        finish(r, r->fault.status == 400 ? EW_RELAY_UNFIT : EW_RELAY_FAILED);
+        bool unfit = r->fault.status == 400;
+        if (x->relay_before) /* that it can't go on is no news to the client: why it must is */
+            r->fault = x->relay_before->fault;
+        finish(r, unfit ? EW_RELAY_UNFIT : EW_RELAY_FAILED);
     } else if (send_it(r, &err)) {
         fail(r, 502, err.text);
     }

@@ -403,6 +403,32 @@ def anthropic_fails(edgewise):
         return f"{seen[0].status}: {seen[0].error['message']}; {heard.error['message']}"
 
 
+@fault("wires", "a device that speaks Ollama's API: heard as OpenAI's, with its end")
+def ollama_device(edgewise):
+    with Upstream(api="ollama") as a, Front(edgewise, [device("a", a)]) as front:
+        for stream in (True, False):
+            options = {"stream_options": {"include_usage": True}} if stream else {}
+            heard = whole(front.ask(stream=stream, **options))
+            assert heard.finish == "stop", f"the reason of its end is {heard.finish}"
+            assert heard.usage["completion_tokens"] == 5, f"{heard.usage}"
+            heard = front.ask(stream=stream, max_tokens=3)
+            assert heard.finish == "length" and heard.text == words(3), f"{heard}"
+    return "streamed and not, with usage and the reason of its end"
+
+
+@fault("wires", "a cloud is asked what its API documents, a device what servers have beyond it")
+def documented(edgewise):
+    beyond = {"top_k", "repeat_penalty", "repeat_last_n"}
+    for name, places in (("device", lambda a: {"devices": [device("a", a)]}),
+                         ("cloud", lambda a: {"clouds": [cloud("a", a)]})):
+        with Upstream() as a, Front(edgewise, **places(a)) as front:
+            ollama_ask(front, False)
+            body = a.asked[-1].json()
+            assert ("temperature" in body) and (name == "cloud" or beyond <= set(body)), f"{body}"
+            assert name == "device" or not beyond & set(body), f"the {name} was asked {body}"
+    return "a client of Ollama's has defaults that OpenAI's own service refuses"
+
+
 def ollama_ask(front, stream):
     """(words, the last object) of an answer by Ollama's API."""
     with Connection(front.port) as c:

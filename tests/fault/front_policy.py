@@ -154,7 +154,7 @@ for SITUATION in SITUATIONS:
 @fault("edge only", "a device breaks off, with midstream: continue: no cloud goes on from there")
 def edge_only_midst(edgewise):
     breaks = Behave(fault="cut", after=2)
-    with Upstream(breaks) as a, Upstream() as sky, \
+    with Upstream(breaks) as a, Upstream(api="anthropic") as sky, \
             Front(edgewise, [device("a", a)], [cloud("sky", sky)],
                   policy={"midstream": "continue"}) as front:
         heard = broken(front.ask(stream=True, headers=EDGE_ONLY))

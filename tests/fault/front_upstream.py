@@ -301,6 +301,30 @@ def goes_on_once(edgewise):
         return f"in the stream: {heard.error['message']}"
 
 
+@fault("in the midst", "midstream: continue, with max_tokens: the next one has what is left of them")
+def goes_on_within(edgewise):
+    script = [breaks("cut")]
+    with Upstream(Behave(tokens=20), script=script) as a, \
+            Upstream(Behave(tokens=20), script=script) as b, \
+            Front(edgewise, [device("a", a), device("b", b)],
+                  policy={"midstream": "continue"}) as front:
+        heard = whole(front.ask(stream=True, max_tokens=6), 6)
+        asked = sorted(up.asked[0].json()["max_tokens"] for up in (a, b))
+        assert asked == [4, 6] and heard.finish == "length", f"asked for {asked}; {heard}"
+        return "two tokens came, four more were asked for"
+
+
+@fault("in the midst", "midstream: continue, but a cloud of OpenAI's API can't go on: the client is told")
+def no_going_on(edgewise):
+    with Upstream(breaks("cut")) as a, Upstream() as sky, \
+            Front(edgewise, [device("a", a)], [cloud("sky", sky)],
+                  policy={"midstream": "continue"}) as front:
+        heard = broken(front.ask(stream=True))
+        assert heard.text == words(2) and not sky.asked, f"{heard}"
+        assert heard.error["message"].startswith("a failed"), f"{heard}"
+        return f"it would begin anew; in the stream: {heard.error['message']}"
+
+
 @fault("in the midst", "a device answers without end: max_tokens or the time ends it, not memory",
        release_only=True)
 def endless(edgewise):
