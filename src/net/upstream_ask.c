@@ -180,10 +180,10 @@ static double take_number(const char *text)
 static double until_date(const struct ew_upstream_head *head, const char *text)
 {
     time_t then = text ? curl_getdate(text, NULL) : -1;
-    const char *date = head->header(head, "Date");
-    time_t now = date ? curl_getdate(date, NULL) : -1;
     if (then < 0)
         return NAN;
+    const char *date = head->header(head, "Date");
+    time_t now = date ? curl_getdate(date, NULL) : -1;
     if (now < 0)
         now = time(NULL);
     return then > now ? (double)(then - now) : 0;
