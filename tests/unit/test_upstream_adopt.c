@@ -208,6 +208,16 @@ static void test_a_connection_that_was_closed_is_replaced_by_another_of_the_devi
     upstream_world_answer_hello(&world, one, &told);
     assert_int_equal(losses.count, 0);
     upstream_told_fini(&told);
+    /* But once: who closes two isn't crossing our message. */
+    two = join_as(&world, "agx", 0);
+    int three = join_as(&world, "agx", 0);
+    close(three);
+    ask(&told, &world, "agx", NULL);
+    upstream_world_hear_request(&world, two);
+    close(two);
+    upstream_world_until(&world, &told.ends, 1);
+    upstream_told_check_failed(&told, EW_UPSTREAM_CUT, "before it answered");
+    upstream_told_fini(&told);
     close(one);
     upstream_world_close(&world);
 }
