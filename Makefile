@@ -99,6 +99,8 @@ $(B)/tests/unit/test_fuzz_gguf: $(B)/tests/fuzz/fuzz_gguf.o
 $(B)/tests/unit/test_fuzz_template: $(B)/tests/fuzz/fuzz_template.o
 $(B)/tests/unit/test_fuzz_http: $(B)/tests/fuzz/fuzz_http.o
 $(B)/tests/fuzz/fuzz_http: $(call obj,src/net/http_parse.c src/net/http_head.c)
+$(B)/tests/unit/test_fuzz_answer: $(B)/tests/fuzz/fuzz_answer.o
+$(B)/tests/fuzz/fuzz_answer: $(call obj,src/net/http_parse.c src/net/http_head.c src/net/events.c)
 $(B)/tests/unit/test_fuzz_wire: $(B)/tests/fuzz/fuzz_wire.o
 $(B)/tests/unit/test_fuzz_dialect: $(B)/tests/fuzz/fuzz_dialect.o
 $(B)/tests/fuzz/fuzz_wire $(B)/tests/fuzz/fuzz_dialect: FUZZ_LIBS := -ljansson
@@ -208,7 +210,7 @@ help:
 	@echo "make kcheck     kernels of every instruction set against the reference; kbench: their speed"
 	@echo "make tidy       layers, lengths, banned calls, formatting;  make fmt: format"
 	@echo "make bless      rewrite the golden files from what the program says now"
-	@echo "make fuzz       FUZZ=gguf, template, http or wire for FUZZ_SECONDS=60 under libFuzzer (clang-14)"
+	@echo "make fuzz       FUZZ=gguf, template, http, answer or wire for FUZZ_SECONDS=60 under libFuzzer (clang-14)"
 	@echo "make badfiles   rewrite docs/BAD_FILES.md from what bad files are told now"
 	@echo "make compat     official clients against the server (openai, litellm, ollama …; from PyPI)"
 	@echo "make faults     rewrite docs/FAULTS.md from what faults do to the server now"
