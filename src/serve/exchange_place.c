@@ -76,14 +76,16 @@ static enum ew_queue_fit fits(void *user, struct ew_queue_item *item)
     return EW_QUEUE_STAYS;
 }
 
-/* Whoever may start does; who must make room is paused first. */
+/* Whoever may start does; who must make room is paused first. As many as there are places may have
+ * to: with a bound, no disagreement of queue and policy can stop the loop. */
 void ew_exchange_pump(struct ew_server *server)
 {
     struct ew_queue_item *item;
-    for (;;) {
+    for (uint32_t paused = 0;; paused++) {
         while ((item = ew_queue_next(server->queue, fits, server)))
             start(of_item(item));
-        if (!(item = ew_queue_victim(server->queue)))
+        if (paused == ew_queue_places_max(server->queue) ||
+            !(item = ew_queue_victim(server->queue)))
             return;
         of_item(item)->state = EW_EXCHANGE_QUEUED;
         ew_jobs_pause(server->jobs, &of_item(item)->job);

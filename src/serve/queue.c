@@ -259,7 +259,8 @@ struct ew_queue_item *ew_queue_victim(struct ew_queue *queue)
     if (ew_queue_has_place(queue))
         return NULL;
     for (struct ew_queue_client *c = queue->first; c; c = c->next) {
-        needed = needed || (c->waits.first && c->waits.first->here && !c->places);
+        const struct ew_queue_item *item = c->waits.first;
+        needed = needed || (item && item->here && !item->started && !c->places);
         if (!most || c->here > most->here)
             most = c;
     }

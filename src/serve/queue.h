@@ -7,7 +7,9 @@
  * least; among equals, whose turn was longest ago. So fifty requests of one client don't keep the
  * single request of another waiting. When all places are taken and a client with nothing running
  * waits for one, the youngest request of the client that runs most makes room (ew_queue_victim): it
- * is paused, not lost, and comes first when its client's turn comes.
+ * is paused, not lost, and comes first when its client's turn comes. Room is made only for a
+ * request that never ran: two who take several places each would otherwise make room for one
+ * another for ever.
  *
  * Pure: time comes in as now_ns, nothing is allocated but a record for each client that has
  * something here. Items are embedded in what they stand for. One thread. */

@@ -233,6 +233,28 @@ static void test_many_places_count_as_many(void **state)
     end(&queue, &big, 1);
 }
 
+/* Else two of them would make room for each other for ever, within one turn of the loop. */
+static void test_who_made_room_does_not_ask_for_it_again(void **state)
+{
+    struct ew_queue *queue = make(4, 100);
+    struct ew_queue_item a = {0}, b = {0}, c = {0};
+    (void)state;
+    assert_int_equal(ew_queue_put(queue, &a, 1, 4, 0, NULL), 0);
+    assert_ptr_equal(next_of(queue), &a);
+    assert_int_equal(ew_queue_put(queue, &b, 2, 4, 0, NULL), 0);
+    assert_null(next_of(queue));
+    assert_ptr_equal(ew_queue_victim(queue), &a);
+    assert_ptr_equal(next_of(queue), &b);
+    assert_null(next_of(queue));
+    assert_null(ew_queue_victim(queue)); /* a waits until b has ended */
+    put(queue, &c, 3);
+    assert_ptr_equal(ew_queue_victim(queue), &b); /* a third one still may */
+    assert_non_null(next_of(queue));
+    ew_queue_leave(queue, &a, 1);
+    ew_queue_leave(queue, &b, 1);
+    end(&queue, &c, 1);
+}
+
 static void test_retry_follows_the_measured_rate(void **state)
 {
     struct ew_queue *queue = make(1, 100);
@@ -264,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_a_client_with_one_running_is_left_alone),
         cmocka_unit_test(test_deadlines_are_for_those_who_never_ran),
         cmocka_unit_test(test_many_places_count_as_many),
+        cmocka_unit_test(test_who_made_room_does_not_ask_for_it_again),
         cmocka_unit_test(test_retry_follows_the_measured_rate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
