@@ -179,8 +179,9 @@ faults: all
 # A mixed load for so long, or so many short requests: make soak MODE=tsan SECONDS=120
 SECONDS ?= 120
 soak: all
-	@models=$$(tests/support/model.sh $(B)/edgewise) && tests/fault/soak.py $(B)/edgewise \
-	    $$models/smollm2-135m.gguf $(if $(SHORT),--short $(SHORT),--seconds $(SECONDS))
+	@models=$$(tests/support/model.sh $(B)/edgewise) && python=$$(tests/support/python.sh) && \
+	    $$python tests/fault/soak.py $(B)/edgewise $$models/smollm2-135m.gguf \
+	    $(if $(SHORT),--short $(SHORT),--seconds $(SECONDS))
 peers: all $(PEERS_TOOLS)
 	@tools/peers.sh $(B)/edgewise $(PEERS)
 

@@ -4,9 +4,5 @@
 cd "$(dirname "$0")/../.." || exit 1
 edgewise=$PWD/build/${MODE:-release}/edgewise
 models=$(tests/support/model.sh "$edgewise") || exit 77
-for python in python3 /usr/bin/python3; do
-    "$python" -c 'import numpy' 2>/dev/null &&
-        exec "$python" tests/fault/serve_faults.py "$edgewise" "$models/smollm2-135m.gguf" "$@"
-done
-echo "skipped: no numpy for python3 (Debian: python3-numpy)"
-exit 77
+python=$(tests/support/python.sh) || exit 77
+exec "$python" tests/fault/serve_faults.py "$edgewise" "$models/smollm2-135m.gguf" "$@"
