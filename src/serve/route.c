@@ -14,6 +14,9 @@
 #define EDGE_SUFFIX "@edge"
 /* What a chat template adds to a conversation, about: it matters for short prompts alone. */
 #define TEMPLATE_TOKENS 24
+/* Bytes of a whole prompt for each of its tokens are fewer than that in any language, and in code
+ * with much white space, too: English has 4 to 5. */
+#define TOKEN_BYTES_MOST 16
 #define DEADLINE_MS_MAX (24 * 3600 * 1000.0)
 
 void ew_route_init(struct ew_route *r)
@@ -223,8 +226,9 @@ void ew_route_forecast(struct ew_exchange *x)
         tokens += (double)x->job.prompts[i].count;
     if (q->prompt_count)
         answers *= (double)q->prompt_count;
+    r->counted = tokens > 0;
     f->prompt_tokens =
-        tokens > 0 ? tokens : TEMPLATE_TOKENS + (double)r->prompt_bytes * habit.tokens_per_byte;
+        r->counted ? tokens : TEMPLATE_TOKENS + (double)r->prompt_bytes * habit.tokens_per_byte;
     f->cached_tokens = 0;
     double each = habit.output_tokens;
     if (q->max_tokens && q->max_tokens < each)
@@ -276,11 +280,16 @@ static size_t gather(struct ew_exchange *x, uint64_t now_ns, int *sticky)
     struct ew_fleet *fleet = x->server->fleet;
     uint32_t where = x->way.session ? ew_fleet_recall(fleet, x->way.session, now_ns) : 0;
     size_t n = 0;
+    bool known = true;
     *sticky = -1;
+    x->way.ctx_most = 0;
     for (struct ew_member *m = ew_fleet_first(fleet); m && n < EW_POLICY_CANDIDATES_MAX;
          m = m->next) {
         if (!could(x, m, &scratch.candidates[n], &scratch.there[n]))
             continue;
+        uint32_t ctx = scratch.candidates[n].ctx;
+        known = known && ctx;
+        x->way.ctx_most = ctx > x->way.ctx_most ? ctx : x->way.ctx_most;
         if (m->place.kind == EW_PLACE_ENGINE) { /* its places are the queue's to count */
             m->place.running = ew_queue_places(x->server->queue);
             m->place.concurrency = ew_queue_places_max(x->server->queue);
@@ -290,6 +299,8 @@ static size_t gather(struct ew_exchange *x, uint64_t now_ns, int *sticky)
             *sticky = (int)n;
         n++;
     }
+    if (!known)
+        x->way.ctx_most = 0;
     if (x->way.session && x->way.goes_on)
         x->way.sticky = where ? EW_ROUTE_MOVED : EW_ROUTE_MISS;
     return n;
@@ -318,13 +329,23 @@ static double least(double a, double b)
     return isnan(a) || b < a ? b : a;
 }
 
+/* An estimate may prefer one place to another, but is no reason to refuse: who has the tokenizer
+ * shall say that the prompt is too long. */
+static bool only_guessed(const struct ew_route *r, const struct ew_decision *decision, size_t count)
+{
+    bool context = false;
+    for (size_t i = 0; i < count; i++)
+        context = context || scratch.verdicts[i].refusal == EW_REFUSAL_CONTEXT;
+    return !r->counted && context && decision->action == EW_ACTION_REJECT;
+}
+
 struct ew_decision ew_route_decide(struct ew_exchange *x, uint64_t now_ns)
 {
     struct ew_route *r = &x->way;
     struct ew_decision decision;
     int sticky;
     size_t count = gather(x, now_ns, &sticky);
-    const struct ew_policy_ask ask = {
+    struct ew_policy_ask ask = {
         .forecast = r->forecast,
         .deadline_s =
             r->deadline_ns
@@ -339,6 +360,11 @@ struct ew_decision ew_route_decide(struct ew_exchange *x, uint64_t now_ns)
     EW_ASSERT(!r->visit.open);
     ew_policy_decide(ew_fleet_policy(x->server->fleet), &ask, scratch.candidates, count, now_ns,
                      scratch.verdicts, &decision);
+    if (only_guessed(r, &decision, count)) {
+        ask.forecast.prompt_tokens = (double)r->prompt_bytes / TOKEN_BYTES_MOST;
+        ew_policy_decide(ew_fleet_policy(x->server->fleet), &ask, scratch.candidates, count, now_ns,
+                         scratch.verdicts, &decision);
+    }
     if (decision.action == EW_ACTION_GO &&
         !go(x, (size_t)decision.chosen, decision.reason, now_ns)) {
         decision.action = ask.queue_has_room ? EW_ACTION_QUEUE : EW_ACTION_REJECT;
@@ -421,9 +447,24 @@ static int status_of(enum ew_reason reason)
     }
 }
 
+/* In OpenAI's words, which clients look for. */
+static void too_long(const struct ew_exchange *x, struct ew_fault *fault)
+{
+    const char *what = x->job.request.kind == EW_REQUEST_CHAT ? "messages" : "prompt";
+    ew_fault_set(fault, 400, "context_length_exceeded", what,
+                 "This model's maximum context length is %u tokens. However, your %s resulted in "
+                 "about %.0f tokens. Please reduce the length of the %s.%s",
+                 x->way.ctx_most, what, x->way.forecast.prompt_tokens, what,
+                 x->way.edge_only ? " It must not leave the edge." : "");
+}
+
 void ew_route_fault(const struct ew_exchange *x, const struct ew_decision *decision,
                     struct ew_fault *fault)
 {
+    if (decision->reason == EW_REASON_CONTEXT && x->way.ctx_most) {
+        too_long(x, fault);
+        return;
+    }
     double wait_s = (double)decision->wait_ns / EW_NS_PER_S;
     int status = status_of(decision->reason);
     const char *code = decision->reason == EW_REASON_CONTEXT ? "context_length_exceeded"

@@ -27,6 +27,8 @@ struct ew_route {
     uint64_t session;     /* what keeps its conversation at a place; 0: nothing */
     struct ew_forecast forecast;
     size_t prompt_bytes;
+    bool counted;        /* the forecast's prompt is tokens, not an estimate by bytes */
+    uint32_t ctx_most;   /* of the places that have the model; 0: of one it isn't known */
     bool only_engine;    /* no other place has the model */
     bool engine_is_full; /* and could answer otherwise */
     bool goes_on;        /* its conversation was answered before, or its client names it */

@@ -80,7 +80,7 @@ SITUATIONS = (
               keys={"limits": [{"requests": 1, "per": "60s"}]}, policy={"on_full": "cloud"},
               ready=spend),
     Situation("the prompt is too long for the device", "context", ctx=64,
-              more={"prompt": "word " * 200}),
+              more={"prompt": "word " * 400}),
     Situation("the device says that the prompt is too long", ("context", "failover"),
               Behave(fault="status", status=400, body=TOO_LONG)),
     Situation("the device would be too late", "deadline", ready=learn_slow,
@@ -219,6 +219,18 @@ def no_cloud(situation):
 for SITUATION in SITUATIONS:
     fault("no cloud", f"{SITUATION.name}, and there is no cloud: the client is told")(
         no_cloud(SITUATION))
+
+
+@fault("no cloud", "a prompt that may be too long, by its bytes, is for the device to judge")
+def may_be_too_long(edgewise):
+    with Upstream(ctx=64) as a, Front(edgewise, [device("a", a)]) as front:
+        time.sleep(0.05) # the first look at the device
+        whole(front.ask("word " * 150), by="a")
+        heard = told(front.ask("word " * 400), (400,))
+        assert len(a.asked) == 1, "it was asked what certainly is too long"
+        assert heard.error["code"] == "context_length_exceeded" and \
+            heard.error["param"] == "messages", f"{heard.error}"
+        return f"answered; 400: {heard.error['message']}"
 
 
 # ---- deadlines ----
