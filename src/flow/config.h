@@ -50,7 +50,6 @@ struct ew_config_device {
     enum ew_config_api api;
     char *key_env, *key_file; /* where its key is; NULL: it wants none */
     char *ca;                 /* PEM file of the authority of its certificate */
-    bool discover;            /* each address of the URL's name is a device of its own */
     /* Of the built-in engine. */
     int threads;          /* 0: all usable cores */
     uint32_t ctx;         /* positions of one stream; 0: 4096 or the model's */

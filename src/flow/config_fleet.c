@@ -100,8 +100,7 @@ static int check_keys(struct ew_config_reader *reader, const struct ew_config_ra
     } keys[] = {{"threads", raw->threads, true},    {"ctx", raw->ctx, true},
                 {"memory", raw->memory, true},      {"idle_unload", raw->idle_unload, true},
                 {"api", raw->api, false},           {"key_env", raw->key_env, false},
-                {"key_file", raw->key_file, false}, {"ca", raw->ca, false},
-                {"discover", raw->discover, false}};
+                {"key_file", raw->key_file, false}, {"ca", raw->ca, false}};
     for (size_t i = 0; i < EW_COUNT(keys); i++)
         if (keys[i].value && keys[i].of_engine == (raw->url != NULL))
             return ew_config_wrong(reader, keys[i].key,
@@ -282,6 +281,8 @@ static int take_budgets(struct ew_config_reader *reader, struct ew_config_cloud 
         cloud->limit_count = (unsigned)i + 1;
     }
     snprintf(reader->at, sizeof reader->at, "%s", holder);
+    if (!rc && count && !cloud->price) /* what isn't known can't be kept to */
+        rc = ew_config_wrong(reader, "", "a budget needs a price, as openai/gpt-5.4-mini");
     return rc;
 }
 

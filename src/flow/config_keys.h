@@ -98,8 +98,6 @@ struct ew_config_key {
     X(raw, target, key_file, PATH, key_file, 0, 0, NULL, "or: file that has it; only with url")    \
     X(raw, target, ca, PATH, ca, 0, 0, NULL,                                                       \
       "PEM file of the authority that signed its certificate; only with an https url")             \
-    X(raw, target, discover, BOOL, discover, 0, 0, "false",                                        \
-      "each address of the url's name is a device of its own; only with url")                      \
     X(raw, target, threads, WHOLE, threads, 1, 256, NULL,                                          \
       "of the engine; left out: all usable cores")                                                 \
     X(raw, target, ctx, WHOLE, ctx, 16, 1 << 20, NULL,                                             \

@@ -44,7 +44,6 @@ static const char front[] =
     "    api: ollama\n"
     "    key_file: keys/den\n"
     "    ca: /etc/den.pem\n"
-    "    discover: true\n"
     "clouds:\n"
     "  - name: openai\n"
     "    key_env: OPENAI_API_KEY\n"
@@ -54,6 +53,7 @@ static const char front[] =
     "    limits: [{requests: 10, per: 1s}]\n"
     "  - name: claude\n"
     "    api: anthropic\n"
+    "    price: openai/gpt-5.4-mini\n"
     "    budget:\n"
     "      - {usd: 0.5, per: 1h}\n"
     "      - per: 30d\n"
@@ -121,12 +121,12 @@ static void test_a_front_with_devices(void **state)
     assert_int_equal(agx->limits[1].tokens, 20000);
     assert_true(agx->limits[2].joules == 3600 && agx->limits[2].per_s == 3600);
     assert_true(agx->limits[3].cents == .5 && agx->limits[3].per_s == 86400);
-    assert_false(agx->discover || agx->key_env || agx->key_file || agx->ca);
+    assert_false(agx->key_env || agx->key_file || agx->ca);
     assert_string_equal(den->url, "https://den.example:8443");
     assert_int_equal(den->api, EW_API_OLLAMA);
     assert_string_equal(strrchr(den->key_file, '/'), "/den");
     assert_string_equal(den->ca, "/etc/den.pem");
-    assert_true(den->discover && den->concurrency == 0 && den->model_count == 0);
+    assert_true(den->concurrency == 0 && den->model_count == 0);
     assert_int_equal(ew_config_check(c, NULL), 0);
     ew_config_close(&c);
 }
@@ -151,7 +151,7 @@ static void test_a_front_with_clouds(void **state)
     assert_true(isnan(openai->quality) && openai->concurrency == 0 && openai->weight == 1);
     assert_string_equal(claude->url, "https://api.anthropic.com/v1");
     assert_int_equal(claude->api, EW_API_ANTHROPIC);
-    assert_true(!claude->price && !claude->name_count && claude->quality == .97);
+    assert_true(claude->price && !claude->name_count && claude->quality == .97);
     assert_int_equal(claude->limit_count, 2);
     assert_true(claude->limits[0].cents == 50 && claude->limits[0].per_s == 3600);
     assert_true(claude->limits[1].cents == 2000 && claude->limits[1].per_s == 30 * 86400);
@@ -195,7 +195,8 @@ static const struct refusal {
     {"devices:\n  - name: a\n    url: http://x\n    idle_unload: 1h\n",
      "c:4: devices[0].idle_unload: only of the engine built in, not beside a url"},
     {"devices:\n  - model: m\n    key_env: A\n", "c:3: devices[0].key_env: only beside a url"},
-    {"devices:\n  - model: m\n    discover: true\n", "c:3: devices[0].discover: only beside a url"},
+    {"clouds:\n  - name: a\n    url: https://x\n    budget: {usd: 1, per: 1h}\n",
+     "c:2: clouds[0]: a budget needs a price, as openai/gpt-5.4-mini"},
     {"devices:\n  - model: m\n    concurrency: 65\n",
      "c:3: devices[0].concurrency: of the engine at most 64, not 65"},
     {"devices: [{name: a, url: http://x, key_env: A, key_file: b}]",
