@@ -17,7 +17,7 @@
 /* Bytes of a whole prompt for each of its tokens are fewer than that in any language, and in code
  * with much white space, too: English has 4 to 5. */
 #define TOKEN_BYTES_MOST 16
-#define DEADLINE_MS_MAX (24 * 3600 * 1000.0)
+#define DEADLINE_MS_MAX  (24 * 3600 * 1000.0)
 
 void ew_route_init(struct ew_route *r)
 {
