@@ -278,7 +278,8 @@ static void log_decision(struct ew_exchange *x, const struct ew_decision *decisi
 static size_t gather(struct ew_exchange *x, uint64_t now_ns, int *sticky)
 {
     struct ew_fleet *fleet = x->server->fleet;
-    uint32_t where = x->way.session ? ew_fleet_recall(fleet, x->way.session, now_ns) : 0;
+    bool goes_on = x->way.session && x->way.goes_on;
+    uint32_t where = goes_on ? ew_fleet_recall(fleet, x->way.session, now_ns) : 0;
     size_t n = 0;
     bool known = true;
     *sticky = -1;
@@ -301,7 +302,7 @@ static size_t gather(struct ew_exchange *x, uint64_t now_ns, int *sticky)
     }
     if (!known)
         x->way.ctx_most = 0;
-    if (x->way.session && x->way.goes_on)
+    if (goes_on)
         x->way.sticky = where ? EW_ROUTE_MOVED : EW_ROUTE_MISS;
     return n;
 }
