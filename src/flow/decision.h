@@ -115,7 +115,7 @@ struct ew_decision {
 
 /* ---- the log: a JSON text in the ledger's column `decision` ---- */
 
-enum { EW_DECISION_LOGGED_MAX = 24 }; /* candidates that are named; the others are counted */
+enum { EW_DECISION_LOGGED_MAX = 12 }; /* candidates that are named; the others are counted */
 
 /* One candidate as the log tells it. */
 struct ew_decision_candidate {

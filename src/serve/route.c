@@ -267,7 +267,9 @@ static void log_decision(struct ew_exchange *x, const struct ew_decision *decisi
     ew_jsonw_init(&json, &text, EW_JSONW_COMPACT);
     ew_decision_json(&json, ew_fleet_policy(x->server->fleet)->select, decision, scratch.told,
                      count);
-    if (!ew_jsonw_finish(&json, NULL) && r->log.bytes + text.bytes + 1 < r->log.max) {
+    if (!ew_jsonw_finish(&json, NULL)) {
+        if (r->log.bytes + text.bytes + 1 >= r->log.max)
+            ew_buf_clear(&r->log); /* where there is no room for all, the latest says most */
         if (r->log.bytes)
             (void)!ew_buf_text(&r->log, ",", NULL);
         (void)!ew_buf_add(&r->log, text.data, text.bytes - 1, NULL); /* not its newline */
