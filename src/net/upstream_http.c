@@ -339,6 +339,7 @@ static int connect_to(struct ew_upstream_conn *conn, const struct ew_resolve_add
     if (conn->fd < 0)
         return errno;
     ew_tcp_set_options(conn->fd);
+    ew_tcp_watch(conn->fd);
     conn->readable = event_new(base, conn->fd, EV_READ | EV_PERSIST, on_readable, conn);
     conn->writable = event_new(base, conn->fd, EV_WRITE, on_writable, conn);
     if (!conn->readable || !conn->writable)

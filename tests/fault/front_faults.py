@@ -203,6 +203,30 @@ def leaves_midst(edgewise):
         return "50 words"
 
 
+def timer_of(port):
+    """(kind, seconds) of the timer that the kernel has on a connection to that port of ours."""
+    with open("/proc/net/tcp", encoding="ascii") as file:
+        for line in file.read().splitlines()[1:]:
+            fields = line.split()
+            if fields[2].endswith(f":{port:04X}") and fields[3] == "01": # established
+                kind, ticks = fields[5].split(":")
+                return int(kind, 16), int(ticks, 16) / os.sysconf("SC_CLK_TCK")
+    raise AssertionError(f"no connection to port {port}")
+
+
+@fault("devices", "a device that loses power while it is waited for: its connection is watched")
+def power_lost(edgewise):
+    keepalive = 2 # as /proc/net/tcp has it
+    with Upstream(Behave(first_s=20), keeps=False) as a, Front(edgewise, [device("a", a)]) as front:
+        request = front.begin(stream=False) # streamed ones have their first token's time
+        a.until_asked(1)
+        again_until(keepalive, 5, lambda: timer_of(a.port)[0]) # what was sent is acknowledged
+        kind, seconds = timer_of(a.port)
+        assert kind == keepalive and seconds <= 10, f"timer {kind}, in {seconds:.0f} s"
+        request.reset()
+        return f"the network is asked every 10 s whether it is there ({seconds:.1f} s to go)"
+
+
 @fault("devices", "a device that comes back under load is found again, and no request fails")
 def comes_back(edgewise):
     with Upstream(Behave(first_s=0.01)) as a, Upstream(Behave(first_s=0.01)) as b, \
