@@ -109,7 +109,9 @@ struct ew_decision {
     enum ew_action action;
     int chosen; /* index among the candidates; -1: none */
     enum ew_reason reason;
-    uint64_t wait_ns;               /* QUEUE, REJECT: when it is worth trying again; 0: not known */
+    enum ew_reason edge; /* QUEUE, REJECT: why no device answers; NONE: there is none that could */
+    bool hopeless;       /* REJECT: no place would ever answer it as it is */
+    uint64_t wait_ns;    /* QUEUE, REJECT: when it is worth trying again; 0: not known */
     double edge_cents, cloud_cents; /* predicted: of the cheapest of each kind; NAN: unknown */
 };
 

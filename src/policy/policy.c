@@ -350,19 +350,45 @@ static bool may_queue(const struct thought *t, const struct wait *w)
            t->policy->on_full != EW_ON_FULL_REJECT;
 }
 
+/* What a place refuses because of the request itself, it refuses tomorrow, too. */
+static bool is_for_good(const struct ew_verdict *v)
+{
+    switch (v->refusal) {
+    case EW_REFUSAL_EDGE_ONLY:
+    case EW_REFUSAL_CAPABILITY:
+    case EW_REFUSAL_CONTEXT:
+    case EW_REFUSAL_QUALITY:
+        return true;
+    case EW_REFUSAL_LIMIT:
+    case EW_REFUSAL_BUDGET:
+        return v->wait_ns == EW_VERDICT_NEVER;
+    default:
+        return false;
+    }
+}
+
+static bool is_hopeless(const struct thought *t)
+{
+    for (size_t i = 0; i < t->count; i++)
+        if (!is_for_good(&t->verdicts[i]))
+            return false;
+    return true;
+}
+
 static void stay(struct thought *t, enum ew_action action, const struct wait *w,
                  struct ew_decision *out)
 {
     const unsigned *clouds = t->refused[1];
     out->action = action;
     out->wait_ns = w->wait_ns;
-    out->reason = most(t->refused[0]);
+    out->edge = out->reason = most(t->refused[0]);
     if (out->reason == EW_REASON_NONE) /* no device is known to have the model: what of clouds? */
         out->reason = most(clouds);
     if (out->reason == EW_REASON_NONE)
         out->reason = EW_REASON_CAPABILITY;
     if (action == EW_ACTION_QUEUE)
         return;
+    out->hopeless = is_hopeless(t);
     /* Where it might have gone to a cloud, what kept it from there is the reason. */
     bool room = out->reason == EW_REASON_CAPACITY;
     if (clouds[EW_REFUSAL_EDGE_ONLY] && !room)

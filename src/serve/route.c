@@ -435,12 +435,12 @@ void ew_route_leave(struct ew_exchange *x, enum ew_outcome outcome, enum ew_rout
 
 /* ---- what is told ---- */
 
-static int status_of(enum ew_reason reason)
+/* 400 says that asking again is in vain, and clients of OpenAI's don't; the others they repeat. */
+static int status_of(enum ew_reason why, bool hopeless)
 {
-    switch (reason) {
-    case EW_REASON_CONTEXT:
-    case EW_REASON_CAPABILITY:
+    if (hopeless)
         return 400;
+    switch (why) {
     case EW_REASON_BUDGET:
         return 429;
     case EW_REASON_TOO_LATE:
@@ -469,16 +469,17 @@ void ew_route_fault(const struct ew_exchange *x, const struct ew_decision *decis
         return;
     }
     double wait_s = (double)decision->wait_ns / EW_NS_PER_S;
-    int status = status_of(decision->reason);
-    const char *code = decision->reason == EW_REASON_CONTEXT ? "context_length_exceeded"
-                                                             : ew_reason_name(decision->reason);
+    bool stays = decision->reason == EW_REASON_EDGE_ONLY && decision->edge != EW_REASON_NONE;
+    enum ew_reason why = stays ? decision->edge : decision->reason;
+    int status = status_of(why, decision->hopeless);
+    const char *code = ew_reason_name(decision->reason);
+    if (status == 400 && why == EW_REASON_CONTEXT)
+        code = "context_length_exceeded";
     if (decision->wait_ns == EW_VERDICT_NEVER || (!decision->wait_ns && status != 400))
         wait_s = ew_queue_retry_s(x->server->queue);
-    if (x->way.edge_only && decision->reason != EW_REASON_CONTEXT)
-        code = "edge_only";
-    ew_fault_set(fault, status, code, NULL, "No place can answer this now: %s.%s",
-                 ew_reason_sentence(decision->reason),
-                 x->way.edge_only ? " It must not leave the edge." : "");
+    ew_fault_set(fault, status, code, NULL, "No place can answer this%s: %s.%s",
+                 status == 400 ? "" : " now", ew_reason_sentence(why),
+                 stays ? " It must not leave the edge." : "");
     if (status != 400)
         fault->retry_after_s = wait_s;
 }

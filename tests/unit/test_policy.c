@@ -427,6 +427,39 @@ static void what_must_stay_is_told_so(void **state)
     assert_int_equal(f.decision.reason, EW_REASON_CAPACITY);
 }
 
+/* "dc" and what is wrong with the device; the cloud is kept away by edge_only. */
+static void what_waiting_would_not_mend_is_hopeless(void **state)
+{
+    static struct fleet f;
+    static const struct {
+        char wrong;
+        enum ew_reason edge;
+        bool hopeless;
+    } cases[] = {{'x', EW_REASON_DOWN, false},     {'t', EW_REASON_DOWN, false},
+                 {'b', EW_REASON_DOWN, false},     {'a', EW_REASON_CAPABILITY, true},
+                 {'c', EW_REASON_CONTEXT, true},   {'q', EW_REASON_QUALITY, true},
+                 {'h', EW_REASON_TOO_LATE, false}, {'f', EW_REASON_CAPACITY, false},
+                 {'m', EW_REASON_CAPACITY, false}};
+    (void)state;
+    for (size_t i = 0; i < EW_COUNT(cases); i++) {
+        open_fleet(&f, "dc");
+        f.policy.on_full = EW_ON_FULL_REJECT;
+        f.ask.edge_only = true;
+        do_wrong(&f, 0, cases[i].wrong);
+        decide(&f);
+        assert_int_equal(f.decision.action, EW_ACTION_REJECT);
+        if (f.decision.hopeless != cases[i].hopeless || f.decision.edge != cases[i].edge)
+            fail_msg("%c: hopeless %d, edge %s", cases[i].wrong, f.decision.hopeless,
+                     ew_reason_name(f.decision.edge));
+    }
+    open_fleet(&f, "dc"); /* the cloud could, when it is back */
+    do_wrong(&f, 0, 'c');
+    do_wrong(&f, 1, 'x');
+    decide(&f);
+    assert_int_equal(f.decision.reason, EW_REASON_CONTEXT);
+    assert_false(f.decision.hopeless);
+}
+
 static void quality_deadline_and_power_need_known_figures_or_not(void **state)
 {
     static struct fleet f;
@@ -717,6 +750,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_a_limit_never_admits_isnt_waited_for),
         cmocka_unit_test(a_queue_without_room_or_patience_rejects),
         cmocka_unit_test(what_must_stay_is_told_so),
+        cmocka_unit_test(what_waiting_would_not_mend_is_hopeless),
         cmocka_unit_test(quality_deadline_and_power_need_known_figures_or_not),
         cmocka_unit_test(whatever_the_fleet_what_must_stay_stays),
         cmocka_unit_test(the_same_seed_decides_the_same),
