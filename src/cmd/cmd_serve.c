@@ -75,7 +75,8 @@ int ew_cmd_serve(int argc, char **argv)
             "many clients at once. Listens on loopback unless told otherwise. SIGTERM ends it\n"
             "when what runs is answered; SIGHUP, or a change of the file, makes it read the\n"
             "file again. Without MODEL and --config, edgewise.yaml in $XDG_CONFIG_HOME/edgewise\n"
-            "says what is served.",
+            "says what is served. With a file that names other devices and clouds it is a front:\n"
+            "each request is answered by one of them, by policy, and the ledger says why.",
         .options = options,
         .examples = "  edgewise serve smollm2-135m\n"
                     "  edgewise serve smollm2-135m qwen2.5-coder-0.5b --port 9000 --profile n150\n"

@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 
-const char *const ew_serve_on_full_names[] = {"queue", "reject", NULL};
+const char *const ew_serve_on_full_names[] = {"queue", "reject", "cloud", NULL};
 
 struct ew_serve_options ew_serve_options_default(void)
 {
@@ -66,6 +66,26 @@ static int apply_device(struct ew_config_device *device, const struct ew_serve_o
     return ew_config_set_text(&device->profile, o->energy.profile, err);
 }
 
+/* What would silently be of no effect. */
+static int check_use(const struct ew_config *config, const struct ew_serve_options *o,
+                     struct ew_err *err)
+{
+    bool of_engine = o->engine.threads || o->engine.ctx || o->streams > 0 || o->memory ||
+                     o->energy.profile || o->energy.watts > 0;
+    if (of_engine && !ew_config_engine(config))
+        return ew_fail(err, EW_EINVAL,
+                       "--threads, --ctx, --streams, --memory, --profile and --watts are of the "
+                       "engine built in, and there is none: each device has its own");
+    if (!o->join && (o->token || o->name || o->join_ca))
+        return ew_fail(err, EW_EINVAL, "--token, --name and --join-ca go with --join URL");
+    if (o->join && strncmp(o->join, "http://", 7) != 0 && strncmp(o->join, "https://", 8) != 0)
+        return ew_fail(err, EW_EINVAL,
+                       "--join takes the front's address, as https://front.example:8080, not "
+                       "'%.60s'",
+                       o->join);
+    return 0;
+}
+
 static int apply_policy(struct ew_config *config, const struct ew_serve_options *o,
                         struct ew_err *err)
 {
@@ -89,6 +109,7 @@ static int apply(struct ew_config *config, const struct ew_serve_options *o, str
     for (unsigned i = 0; i < config->device_count && !rc; i++)
         if (!config->devices[i].url)
             rc = apply_device(&config->devices[i], o, err);
+    rc = rc ? rc : check_use(config, o, err);
     rc = rc ? rc : apply_policy(config, o, err);
     if (!rc && o->ledger)
         rc = ew_config_set_text(&config->ledger, strcmp(o->ledger, "none") ? o->ledger : "", err);

@@ -52,7 +52,7 @@ extern const char *const ew_serve_on_full_names[];
         {"on-full",                                                                                \
          0,                                                                                        \
          "WHAT",                                                                                   \
-         "when all streams are busy: queue or reject (queue)",                                     \
+         "when devices are busy: queue, reject or cloud (queue)",                                  \
          .choice = &(o)->on_full,                                                                  \
          .choices = ew_serve_on_full_names},                                                       \
         {"queue-max",  0, "N", "requests that wait (64)", .integer = &(o)->queue_max, .min = 0,    \

@@ -48,8 +48,10 @@ int ew_join_in(struct ew_server *server, struct ew_http_request *http, struct ew
     if (!server->tokens)
         return refuse(fault, 404, "unknown_url",
                       "This server takes no devices in: it has no join.secret");
-    if (!upgrade || strcasecmp(upgrade, EW_JOIN_PROTOCOL) != 0)
+    if (!upgrade || strcasecmp(upgrade, EW_JOIN_PROTOCOL) != 0) {
+        ew_http_add_header(http, "Upgrade", EW_JOIN_PROTOCOL);
         return refuse(fault, 426, NULL, "This address is for `edgewise serve --join`");
+    }
     if (server->state >= EW_SERVER_DRAINING)
         return refuse(fault, 503, NULL, "The server is shutting down.");
     if (ew_tokens_take(server->tokens, token_of(http), now_s, &kind, name, &err))

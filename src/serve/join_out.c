@@ -18,13 +18,16 @@
 #define AGAIN_S_FIRST  1.0
 #define AGAIN_S_MAX    30.0
 enum { SPARE_CONNECTIONS = 2, CONNECTIONS_MAX = 60, PATH_BYTES = 4096, URL_BYTES = 1024 };
+#define FRONT_BYTES (URL_BYTES - sizeof EW_JOIN_PATH)
 
 struct ew_join_out {
     struct ew_server *server;
     struct ew_dial *dial;
     struct ew_dial_call *call; /* one at a time: the first brings what the others show */
-    char url[URL_BYTES], name[EW_TOKEN_NAME_BYTES], path[PATH_BYTES];
-    char token[EW_TOKEN_BYTES], member[EW_TOKEN_BYTES]; /* "": none */
+    char front[FRONT_BYTES], url[URL_BYTES], name[EW_TOKEN_NAME_BYTES], path[PATH_BYTES];
+    /* "": none. The token is shown first, for whoever says one means it, and only once: it may have
+     * been left where a service finds it at each start, and then the membership lets us in. */
+    char token[EW_TOKEN_BYTES], member[EW_TOKEN_BYTES];
     uint32_t wanted, open;
     uint64_t again_ns; /* not before */
     double again_s;
@@ -86,17 +89,29 @@ static void on_closed(void *user)
         ew_server_tick_soon(j->server);
 }
 
+/* What was shown is no good: there may be the other. */
+static void refused(struct ew_join_out *j, const struct ew_dial_result *result)
+{
+    bool by_token = *j->token;
+    char *shown = by_token ? j->token : j->member;
+    explicit_bzero(shown, EW_TOKEN_BYTES);
+    if (!by_token)
+        unlink(j->path);
+    bool more = by_token && *j->member;
+    ew_log(more ? EW_LOG_WARNING : EW_LOG_ERROR, "joining %s%s", result->why,
+           more ? "; its membership of before is shown instead"
+                : "; a new token is needed, and a start with it");
+}
+
 static void later(struct ew_join_out *j, const struct ew_dial_result *result)
 {
-    bool refused = result->status == 401;
-    if (!j->told)
-        ew_log(refused ? EW_LOG_ERROR : EW_LOG_WARNING, "joining %s", result->why);
-    j->told = true;
-    if (refused && *j->member) { /* it knows us no more: the token, if there is one */
-        j->member[0] = '\0';
-        j->told = false;
-        unlink(j->path);
+    if (result->status == 401) {
+        refused(j, result);
+        return;
     }
+    if (!j->told)
+        ew_log(EW_LOG_WARNING, "joining %s", result->why);
+    j->told = true;
     j->again_s = j->again_s > 0 ? 2 * j->again_s : AGAIN_S_FIRST;
     if (j->again_s > AGAIN_S_MAX)
         j->again_s = AGAIN_S_MAX;
@@ -115,13 +130,15 @@ static void on_done(void *user, const struct ew_dial_result *result)
     const char *member = result->header(result, "X-Edgewise-Membership");
     const char *name = result->header(result, "X-Edgewise-Name");
     if (!j->open)
-        ew_log(EW_LOG_INFO, "joined %s as %s", j->url, name ? name : "?");
-    if (member)
+        ew_log(EW_LOG_INFO, "joined %s as %s", j->front, name ? name : "?");
+    if (member) {
         keep_member(j, member);
+        explicit_bzero(j->token, sizeof j->token); /* it is used */
+    }
     j->told = false;
     j->again_s = 0;
     if (ew_http_server_adopt(j->server->http, result->bev, EW_JOIN_OUT_PEER, on_closed, j, &err)) {
-        ew_log(EW_LOG_WARNING, "joining %s: %s", j->url, err.text);
+        ew_log(EW_LOG_WARNING, "joining %s: %s", j->front, err.text);
         j->again_ns = now() + (uint64_t)(AGAIN_S_FIRST * EW_NS_PER_S);
         return;
     }
@@ -133,7 +150,7 @@ static void dial(struct ew_join_out *j)
 {
     char bearer[EW_TOKEN_BYTES + 16];
     struct ew_err err = {0};
-    snprintf(bearer, sizeof bearer, "Bearer %s", *j->member ? j->member : j->token);
+    snprintf(bearer, sizeof bearer, "Bearer %s", *j->token ? j->token : j->member);
     const struct ew_http_header headers[] = {{"Authorization", bearer},
                                              {"X-Edgewise-Name", j->name}};
     const struct ew_dial_ask ask = {
@@ -146,9 +163,8 @@ static void dial(struct ew_join_out *j)
         .done = on_done,
     };
     if (ew_dial_begin(j->dial, &ask, &j->call, &err)) {
-        const struct ew_dial_result result = {.status = 0};
-        ew_log(EW_LOG_ERROR, "joining %s: %s", j->url, err.text);
-        j->told = true;
+        struct ew_dial_result result = {.status = 0};
+        snprintf(result.why, sizeof result.why, "%s", err.text);
         later(j, &result);
     }
     explicit_bzero(bearer, sizeof bearer);
@@ -176,27 +192,34 @@ static void set_name(struct ew_join_out *j, const char *name)
             *c = '-';
 }
 
+static int set_front(struct ew_join_out *j, const char *front, struct ew_err *err)
+{
+    size_t bytes = strlen(front);
+    while (bytes && front[bytes - 1] == '/')
+        bytes--;
+    if (bytes >= sizeof j->front)
+        return ew_fail(err, EW_ELIMIT, "the address of the front is too long");
+    snprintf(j->front, sizeof j->front, "%.*s", (int)bytes, front);
+    snprintf(j->url, sizeof j->url, "%s" EW_JOIN_PATH, j->front);
+    return 0;
+}
+
 int ew_join_out_open(struct ew_join_out **gives, struct ew_server *server,
                      const struct ew_join_out_params *params, struct ew_err *err)
 {
     struct ew_join_out *j = calloc(1, sizeof *j);
     if (!j)
         return ew_fail(err, EW_ENOMEM, "no memory for joining");
-    size_t bytes = strlen(params->front);
-    while (bytes && params->front[bytes - 1] == '/')
-        bytes--;
     j->server = server;
-    snprintf(j->url, sizeof j->url, "%.*s" EW_JOIN_PATH, (int)bytes, params->front);
     snprintf(j->token, sizeof j->token, "%s", params->token ? params->token : "");
     set_name(j, params->name);
     uint32_t wanted = ew_queue_places_max(server->queue) + SPARE_CONNECTIONS;
     j->wanted = wanted < CONNECTIONS_MAX ? wanted : CONNECTIONS_MAX;
-    int failed = find_path(j, params->front, err);
+    int failed = set_front(j, params->front, err);
+    failed = failed ? failed : find_path(j, j->front, err);
     failed = failed ? failed : ew_dial_open(&j->dial, server->loop, params->ca, err);
     if (!failed)
         read_member(j);
-    if (!failed && *j->token)
-        j->member[0] = '\0'; /* whoever says a token means it */
     if (!failed && !*j->token && !*j->member)
         failed = ew_fail(err, EW_EINVAL,
                          "joining %s needs --token, as `edgewise serve --new-token` prints it on "

@@ -47,9 +47,10 @@ def token(edgewise, front, name):
                           check=True, capture_output=True, text=True).stdout.strip()
 
 
-def device(edgewise, model, front, *more):
-    return Server(edgewise, model, options=("--ctx", "512", "--streams", "2", "--join",
-                                            f"http://127.0.0.1:{front.port}", *more))
+def device(edgewise, model, front, *more, env=None):
+    return Server(edgewise, model, env=env,
+                  options=("--ctx", "512", "--streams", "2", "--join",
+                           f"http://127.0.0.1:{front.port}", *more))
 
 
 def run(edgewise, model):
@@ -98,6 +99,14 @@ def run(edgewise, model):
             step("no token is in the front's log", first not in secret and membership not in secret)
             step("it leaves cleanly: SIGTERM, status 0", pi.stop() == 0)
             step("and is offline at the front at once", health(front, "pi", "offline"))
+        home = os.path.join(front.folder.name, "home")
+        os.makedirs(os.path.join(home, "edgewise"))
+        with open(os.path.join(home, "edgewise", kept[0]), "w", encoding="ascii") as file:
+            file.write(membership)
+        with device(edgewise, model, front, env={"XDG_DATA_HOME": home,
+                                                 "EDGEWISE_JOIN_TOKEN": first}) as pi:
+            step("a used token that a service still finds at its start does no harm",
+                 health(front, "pi", "healthy"), pi.until_said("membership of before"))
         step("nonsense for a token is a 401 of the front",
              front.get("/v1/edgewise/join", key="ewj1.x.1.2.3").status in (401, 426))
 
