@@ -18,8 +18,8 @@ enum { ROWS_SHOWN = 20 };
 struct wish {
     struct ew_query_filter filter;
     const char *since, *until, *status, *db, *sum, *delete_before;
-    const char *why; /* a request's id; NULL: rows or sums */
     int limit;       /* -1: not given */
+    bool why; /* of one request; else rows or sums */
     bool json, csv, columns, yes;
     char path[PATH_MAX];
     int64_t delete_ms;
@@ -43,22 +43,15 @@ static int read_times(struct wish *wish, struct ew_err *err)
     return rc;
 }
 
-static bool has_filter(const struct wish *wish)
-{
-    const struct ew_query_filter *f = &wish->filter;
-    return wish->since || wish->until || wish->status || f->client || f->model || f->device ||
-           f->reason;
-}
-
 static int check(struct wish *wish, struct ew_err *err)
 {
     int rc = read_times(wish, err);
     bool table = !wish->json && !wish->csv;
     if (rc)
         return rc;
-    if (wish->why && (has_filter(wish) || wish->csv || wish->sum || wish->columns ||
-                      wish->delete_before || wish->limit >= 0))
-        return ew_fail(err, EW_EINVAL, "why knows --json and --db alone");
+    if (wish->why &&
+        (wish->csv || wish->sum || wish->columns || wish->delete_before || wish->limit >= 0))
+        return ew_fail(err, EW_EINVAL, "why tells of one request, in words or as --json");
     if (wish->json && wish->csv)
         return ew_fail(err, EW_EINVAL, "one of --json and --csv");
     if (wish->csv && (wish->sum || wish->columns))
@@ -112,7 +105,7 @@ static int work(struct wish *wish, struct ew_err *err)
     while (wish->sum && strcmp(groups[group], wish->sum)) /* one of them: args checked */
         group++;
     if (rc == 0 && wish->why)
-        rc = ew_ledger_why(query, wish->why, wish->json, err);
+        rc = ew_ledger_why(query, &wish->filter, wish->json, err);
     else if (rc == 0 && wish->delete_before)
         rc = delete_rows(wish, query, err);
     else if (rc == 0 && wish->sum)
@@ -128,9 +121,10 @@ static int run(struct wish *wish, const struct ew_args *args)
 {
     struct ew_err err = {0};
     if (args->word_count) {
-        if (args->word_count != 2 || strcmp(args->words[0], "why") != 0)
-            return ew_args_wrong(args, "what stands without -- is why and a request's id");
-        wish->why = args->words[1];
+        if (strcmp(args->words[0], "why") != 0)
+            return ew_args_wrong(args, "what stands without -- is why, and a request's id");
+        wish->why = true;
+        wish->filter.request_id = args->word_count == 2 ? args->words[1] : NULL;
     }
     if (check(wish, &err))
         return ew_args_wrong(args, "%s", err.text);
@@ -173,16 +167,19 @@ int ew_cmd_ledger(int argc, char **argv)
     };
     struct ew_args args = {
         .command = "ledger",
-        .words_usage = "[why REQUEST_ID]",
+        .words_usage = "[why [REQUEST_ID]]",
         .words_max = 2,
         .about = "Shows what the server answered, for whom, how fast and at what cost, one row a\n"
                  "request, also those that were refused or failed. Reads while the server writes.\n"
-                 "why tells of one request who answered, why, and what others would have taken.",
+                 "why tells of one request, the latest if none is named, who answered, why, and\n"
+                 "what others would have taken.",
         .options = options,
         .examples = "  edgewise ledger\n"
                     "  edgewise ledger --since today --sum client\n"
                     "  edgewise ledger --since 7d --status 4xx\n"
-                    "  edgewise ledger why req_5f1c…\n"
+                    "  edgewise ledger why\n"
+                    "  edgewise ledger why req_4f215bad25eb6a96302ac002\n"
+                    "  edgewise ledger why --reason failover\n"
                     "  edgewise ledger --since 2026-11-01 --until 2026-12-01 --csv >november.csv\n"
                     "  edgewise ledger --delete-before 90d --yes\n",
     };

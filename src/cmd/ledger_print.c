@@ -14,6 +14,8 @@ enum {
     LINE_BYTES_MAX = 256 << 10, /* of one row: the prompt six times escaped fits */
     CLIENT_BYTES = 15,          /* as much of a name as a table shows */
     MODEL_BYTES = 23,
+    DEVICE_BYTES = 15,
+    REASON_BYTES = 15,
 };
 
 /* Where the rows go. */
@@ -122,12 +124,15 @@ static int take_row(void *user, const struct ew_record *record, struct ew_err *e
     time_cell(table, record->arrived_ms);
     text_cell(table, record->client, CLIENT_BYTES);
     text_cell(table, record->model, MODEL_BYTES);
+    text_cell(table, record->device, DEVICE_BYTES);
+    text_cell(table, record->reason, REASON_BYTES);
     int_cell(table, record->status);
     int_cell(table, record->prompt_tokens);
     int_cell(table, record->output_tokens);
     real_cell(table, record->ttft_ms, 0);
     real_cell(table, record->total_ms, 0);
     real_cell(table, record->energy_j, 3);
+    real_cell(table, record->cost_cents, 3);
     return table->err.code;
 }
 
@@ -136,8 +141,9 @@ int ew_ledger_print_rows(struct ew_query *query, const struct ew_query_filter *f
 {
     static const struct ew_table_column columns[] = {
         {"arrived", EW_TABLE_LEFT},  {"client", EW_TABLE_LEFT},  {"model", EW_TABLE_LEFT},
-        {"status", EW_TABLE_RIGHT},  {"in", EW_TABLE_RIGHT},     {"out", EW_TABLE_RIGHT},
-        {"ttft ms", EW_TABLE_RIGHT}, {"all ms", EW_TABLE_RIGHT}, {"joules", EW_TABLE_RIGHT}};
+        {"device", EW_TABLE_LEFT},   {"reason", EW_TABLE_LEFT},  {"status", EW_TABLE_RIGHT},
+        {"in", EW_TABLE_RIGHT},      {"out", EW_TABLE_RIGHT},    {"ttft ms", EW_TABLE_RIGHT},
+        {"all ms", EW_TABLE_RIGHT},  {"joules", EW_TABLE_RIGHT}, {"cents", EW_TABLE_RIGHT}};
     struct sheet sheet = {.form = form};
     int rc = 0;
     ew_buf_init(&sheet.line, LINE_BYTES_MAX);

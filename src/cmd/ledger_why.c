@@ -101,7 +101,7 @@ static const char *figure(char text[32], double value, const char *unit)
     if (isnan(value))
         snprintf(text, 32, "unknown");
     else
-        snprintf(text, 32, "%.3g%s%s", value, *unit ? " " : "", unit);
+        snprintf(text, 32, value < 1000 ? "%.3g%s%s" : "%.0f%s%s", value, *unit ? " " : "", unit);
     return text;
 }
 
@@ -358,19 +358,20 @@ static int keep(void *user, const struct ew_record *record, struct ew_err *err)
     return 0;
 }
 
-int ew_ledger_why(struct ew_query *query, const char *request_id, bool as_json, struct ew_err *err)
+int ew_ledger_why(struct ew_query *query, const struct ew_query_filter *wanted, bool as_json,
+                  struct ew_err *err)
 {
-    struct ew_query_filter filter;
+    struct ew_query_filter filter = *wanted;
     struct ew_record record;
     struct ew_buf out, decisions;
     bool was_cut = false;
-    ew_query_filter_init(&filter);
-    filter.request_id = request_id;
     filter.limit = 1; /* the latest: found from the end of the file */
     ew_record_init(&record);
     int rc = ew_query_rows(query, &filter, keep, &record, err);
     if (!rc && !*record.request_id)
-        rc = ew_fail(err, EW_ENOTFOUND, "the ledger has no request %.60s", request_id);
+        rc = ew_fail(err, EW_ENOTFOUND, "the ledger has no %s%.60s",
+                     filter.request_id ? "request " : "such request",
+                     filter.request_id ? filter.request_id : "");
     if (rc)
         return rc;
     ew_buf_init(&out, OUT_BYTES_MAX);

@@ -1,0 +1,1 @@
+edgewise ledger what req_1
