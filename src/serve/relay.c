@@ -67,6 +67,7 @@ static enum ew_relay_end end_of(const struct ew_relay *r)
     case 405:
         return EW_RELAY_UNFIT;
     case 413:
+    case 508: /* a front: the request has been there already */
         return EW_RELAY_UNFIT;
     default:
         if (r->status >= 500 || r->status < 400)
@@ -299,8 +300,14 @@ static int send_it(struct ew_relay *r, struct ew_err *err)
     const struct ew_config *config = x->server->config;
     const char *path = x->job.request.kind == EW_REQUEST_CHAT ? d->chat_path : d->completion_path;
     char url[EW_UPSTREAM_URL_MAX], bearer[4200];
-    struct ew_http_header headers[5];
+    struct ew_http_header headers[5 + EW_ONWARD_HEADERS_MAX];
+    struct ew_onward onward;
     size_t n = 0;
+    onward.count = 0;
+    if (m->place.kind == EW_PLACE_DEVICE)
+        ew_route_onward(x, now(), &onward);
+    for (size_t i = 0; i < onward.count; i++)
+        headers[n++] = onward.headers[i];
     headers[n++] = (struct ew_http_header){"Content-Type", "application/json"};
     headers[n++] = (struct ew_http_header){"X-Request-Id", x->id};
     if (m->facts.key && d->auth == EW_AUTH_BEARER) {

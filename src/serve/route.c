@@ -106,6 +106,13 @@ int ew_route_read(struct ew_exchange *x, struct ew_fault *fault)
     const struct ew_config_client *client = client_of(x);
     double deadline_ms = NAN;
     size_t bytes = strlen(q->model), suffix = sizeof EDGE_SUFFIX - 1;
+    const char *via = ew_http_header(x->http, "X-Edgewise-Via");
+    if (ew_onward_is_round(via, x->server->own)) {
+        ew_fault_set(fault, 508, "request_loop", NULL,
+                     "This request has been here already, or at too many.");
+        return -1;
+    }
+    snprintf(r->via, sizeof r->via, "%s", via ? via : "");
     r->edge_only = is_yes(ew_http_header(x->http, "X-Edgewise-Edge-Only"));
     r->degrade = is_yes(ew_http_header(x->http, "X-Edgewise-Degrade"));
     r->quality_min = config->quality_min;
@@ -131,6 +138,19 @@ int ew_route_read(struct ew_exchange *x, struct ew_fault *fault)
     }
     r->session = session_of(x, &r->goes_on);
     return 0;
+}
+
+void ew_route_onward(const struct ew_exchange *x, uint64_t now_ns, struct ew_onward *onward)
+{
+    const struct ew_route *r = &x->way;
+    double left_s = r->deadline_ns > now_ns ? (double)(r->deadline_ns - now_ns) / EW_NS_PER_S : 0;
+    ew_onward_make(onward, &(struct ew_onward_ask){
+                               .edge_only = r->edge_only,
+                               .quality_min = r->quality_min,
+                               .left_s = r->deadline_ns ? left_s : NAN,
+                               .via = r->via,
+                               .own = x->server->own,
+                           });
 }
 
 /* ---- the places ---- */

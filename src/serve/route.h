@@ -7,6 +7,7 @@
 #define EW_ROUTE_H
 
 #include "serve/fleet.h"
+#include "serve/onward.h"
 
 enum {
     EW_ROUTE_TRIES_MAX = 8,    /* places that one request is tried at */
@@ -22,9 +23,10 @@ enum ew_route_sticky { EW_ROUTE_NOT_STICKY, EW_ROUTE_HIT, EW_ROUTE_MISS, EW_ROUT
 struct ew_route {
     /* What the request allows. */
     bool edge_only, degrade;
-    double quality_min;   /* NAN: any */
-    uint64_t deadline_ns; /* 0: none of its own */
-    uint64_t session;     /* what keeps its conversation at a place; 0: nothing */
+    char via[EW_ONWARD_VIA_MAX]; /* the servers that passed it on; "" none */
+    double quality_min;          /* NAN: any */
+    uint64_t deadline_ns;        /* 0: none of its own */
+    uint64_t session;            /* what keeps its conversation at a place; 0: nothing */
     struct ew_forecast forecast;
     size_t prompt_bytes;
     bool counted;        /* the forecast's prompt is tokens, not an estimate by bytes */
@@ -67,6 +69,8 @@ void ew_route_leave(struct ew_exchange *exchange, enum ew_outcome outcome,
 /* Nowhere to go: what its client is told. */
 void ew_route_fault(const struct ew_exchange *exchange, const struct ew_decision *decision,
                     struct ew_fault *fault);
+/* What another device is told of what it allows. */
+void ew_route_onward(const struct ew_exchange *exchange, uint64_t now_ns, struct ew_onward *onward);
 /* X-Edgewise-Device, -Reason, -Attempts, -Sticky: before the answer begins. */
 void ew_route_headers(const struct ew_exchange *exchange);
 

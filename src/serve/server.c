@@ -378,6 +378,7 @@ static void seed(struct ew_server *server)
     if (getrandom(&random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random)
         random ^= (uint64_t)getpid() << 32;
     ew_rng_init(&server->rng, random);
+    server->own = ew_rng_next(&server->rng);
 }
 
 /* ---- closing ---- */

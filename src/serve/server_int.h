@@ -50,6 +50,7 @@ struct ew_server {
     struct ew_loop_timer *tick, *watchdog;
     uint64_t drain_ns, grace_ns; /* when a drain is over; when even the last words are */
     struct ew_rng rng;
+    uint64_t own;                        /* its id, another one at each start: onward.h */
     struct ew_exchange *exchanges;       /* every request that isn't answered yet */
     uint32_t exchange_count, committing; /* of these, only their row is waited for */
     char url[128];                       /* http://127.0.0.1:8080 */

@@ -11,6 +11,7 @@ import json
 import os
 import random
 import signal
+import socket
 import sqlite3
 import struct
 import subprocess
@@ -556,6 +557,27 @@ def crowd(edgewise):
         assert len({row["request_id"] for row in rows}) == 200
         tries = max(row["attempts"] for row in rows)
         return f"200 of 200, {len(a.asked)} and {len(b.asked)}; at most {tries} attempts"
+
+
+@fault("front", "two fronts that name each other: a request doesn't go round and round")
+def loop(edgewise):
+    with socket.socket() as taken: # a port for the first, so that the second can be told of it
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    with Front(edgewise, [device("one", f"http://127.0.0.1:{port}/v1")]) as two, \
+            Front(edgewise, [device("two", two.url)], port=port) as one:
+        begin = time.monotonic()
+        again_until(508, 10, lambda: one.ask().status) # once each knows that the other is there
+        took = time.monotonic() - begin
+        told(one.ask(stream=True), (508,))
+        with Upstream() as a:
+            reload(two, [device("one", one.url), device("a", a)])
+            again_until(200, 10, lambda: one.ask().status)
+            for i in range(6):
+                whole(one.ask(stream=i % 2 == 0), by="two")
+        again_until(0, 5, lambda: one.gauge("edgewise_place_running") +
+                    two.gauge("edgewise_place_running"))
+        return f"508 after {1e3 * took:.0f} ms; where one of them has a device, that answers"
 
 
 STORM_S, STORM_CLIENTS = 3, 24

@@ -184,6 +184,21 @@ def edge_only_sticky(edgewise):
         return "answered by the device, when it could"
 
 
+@fault("edge only", "a front behind a front, which has a cloud: what is edge_only doesn't leave there")
+def edge_only_nested(edgewise):
+    more, keys = keys_of("plain", {"name": "kiosk", "edge_only": True})
+    with Upstream() as sky, Front(edgewise, clouds=[cloud("sky", sky)]) as inner, \
+            Front(edgewise, [device("inner", inner.url)], more=more, key=keys["plain"]) as outer:
+        for stream in (True, False):
+            for way in ({"headers": EDGE_ONLY}, {"model": f"{MODEL}@edge"}, {"key": keys["kiosk"]}):
+                heard = told(outer.ask(stream=stream, **way), (400,))
+                assert not sky.asked, f"the cloud was asked, though it said {way}"
+        whole(outer.ask(), by="inner")
+        assert len(sky.asked) == 1
+        told(outer.ask(headers={"X-Edgewise-Min-Quality": "0.9"}), (400,))
+        return f"{heard.status}: {heard.error['message']}"
+
+
 @fault("edge only", "edge_only where the only places are clouds: it is told so, at once")
 def edge_only_clouds(edgewise):
     with Upstream() as sky, Front(edgewise, clouds=[cloud("sky", sky)]) as front:

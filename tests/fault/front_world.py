@@ -114,6 +114,10 @@ class Front(Server):
         self.sections = self.make(devices, clouds, policy, more)
         self.configure(self.text())
 
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}/v1"
+
     def body(self, prompt="Say something.", **more):
         return {"model": MODEL, "messages": [{"role": "user", "content": prompt}]} | more
 
