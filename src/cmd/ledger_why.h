@@ -4,8 +4,8 @@
 
 #include "ledger/query.h"
 
-/* The latest request that the filter means (its limit doesn't count), in words on stdout or as JSON.
- * EW_ENOTFOUND: there is none. */
+/* The latest request that the filter means (its limit doesn't count), on stdout, in words or as
+ * JSON. EW_ENOTFOUND: there is none. */
 int ew_ledger_why(struct ew_query *query, const struct ew_query_filter *filter, bool as_json,
                   struct ew_err *err);
 
