@@ -18,8 +18,8 @@ enum { ROWS_SHOWN = 20 };
 struct wish {
     struct ew_query_filter filter;
     const char *since, *until, *status, *db, *sum, *delete_before;
-    int limit;       /* -1: not given */
-    bool why; /* of one request; else rows or sums */
+    int limit; /* -1: not given */
+    bool why;  /* of one request; else rows or sums */
     bool json, csv, columns, yes;
     char path[PATH_MAX];
     int64_t delete_ms;

@@ -140,10 +140,10 @@ int ew_ledger_print_rows(struct ew_query *query, const struct ew_query_filter *f
                          enum ew_ledger_form form, struct ew_err *err)
 {
     static const struct ew_table_column columns[] = {
-        {"arrived", EW_TABLE_LEFT},  {"client", EW_TABLE_LEFT},  {"model", EW_TABLE_LEFT},
-        {"device", EW_TABLE_LEFT},   {"reason", EW_TABLE_LEFT},  {"status", EW_TABLE_RIGHT},
-        {"in", EW_TABLE_RIGHT},      {"out", EW_TABLE_RIGHT},    {"ttft ms", EW_TABLE_RIGHT},
-        {"all ms", EW_TABLE_RIGHT},  {"joules", EW_TABLE_RIGHT}, {"cents", EW_TABLE_RIGHT}};
+        {"arrived", EW_TABLE_LEFT}, {"client", EW_TABLE_LEFT},  {"model", EW_TABLE_LEFT},
+        {"device", EW_TABLE_LEFT},  {"reason", EW_TABLE_LEFT},  {"status", EW_TABLE_RIGHT},
+        {"in", EW_TABLE_RIGHT},     {"out", EW_TABLE_RIGHT},    {"ttft ms", EW_TABLE_RIGHT},
+        {"all ms", EW_TABLE_RIGHT}, {"joules", EW_TABLE_RIGHT}, {"cents", EW_TABLE_RIGHT}};
     struct sheet sheet = {.form = form};
     int rc = 0;
     ew_buf_init(&sheet.line, LINE_BYTES_MAX);
