@@ -158,11 +158,11 @@ devices:
   - name: stub
     url: http://127.0.0.1:{stub}/v1
     models: [stub]
-    limits: [{{requests: 100000000, per: 60s}}, {{tokens: 2000000000, per: 60s}}]
+    limits: [{{requests: 1000000, per: 10s}}, {{tokens: 100000000, per: 10s}}]
 clients:
   - name: peers
     key_hash: "{key_hash}"
-    limits: [{{requests: 100000000, per: 60s}}]
+    limits: [{{requests: 1000000, per: 10s}}]
 policy:
   select: load-aware
   queue: {{max: 4096}}
