@@ -24,6 +24,11 @@ static void put_text(struct ew_jsonw *json, const char *text)
     put(json, text, strlen(text));
 }
 
+static void put_char(struct ew_jsonw *json, char c)
+{
+    put(json, &c, 1);
+}
+
 static void new_line(struct ew_jsonw *json, int depth)
 {
     put_text(json, "\n");
@@ -43,7 +48,7 @@ static void separate(struct ew_jsonw *json, bool opens)
     EW_ASSERT(json->depth > 0 || !filled); /* one value on top */
     json->level[json->depth].filled = true;
     if (filled)
-        put_text(json, ",");
+        put_char(json, ',');
     if (json->depth == 0 || !pretty)
         return;
     if (object || opens || json->level[json->depth].broken) {
@@ -67,7 +72,7 @@ static void open_level(struct ew_jsonw *json, bool object)
     json->depth++;
     json->level[json->depth].object = object;
     json->level[json->depth].filled = json->level[json->depth].broken = false;
-    put_text(json, object ? "{" : "[");
+    put_char(json, object ? '{' : '[');
 }
 
 void ew_jsonw_object(struct ew_jsonw *json)
@@ -87,7 +92,7 @@ void ew_jsonw_end(struct ew_jsonw *json)
     json->depth--;
     if (broken)
         new_line(json, json->depth);
-    put_text(json, object ? "}" : "]");
+    put_char(json, object ? '}' : ']');
 }
 
 int ew_jsonw_finish(struct ew_jsonw *json, struct ew_err *err)
@@ -118,13 +123,19 @@ static const char *escape_of(unsigned char c, char *room, size_t max)
     }
 }
 
-static void quote(struct ew_jsonw *json, const char *data, size_t bytes)
+/* Nearly all of all text. */
+static bool is_plain(unsigned char c)
 {
-    size_t from = 0; /* what is fine as it is goes out in one piece */
-    put_text(json, "\"");
-    for (size_t i = 0; i < bytes;) {
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+/* What isn't plain from `from` on; what is fine as it is goes out in one piece. */
+static void quote_rest(struct ew_jsonw *json, const char *data, size_t bytes, size_t i)
+{
+    size_t from = 0;
+    while (i < bytes) {
         unsigned char c = (unsigned char)data[i];
-        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') { /* nearly all of all text */
+        if (is_plain(c)) {
             i++;
             continue;
         }
@@ -140,7 +151,19 @@ static void quote(struct ew_jsonw *json, const char *data, size_t bytes)
         from = i;
     }
     put(json, data + from, bytes - from);
-    put_text(json, "\"");
+}
+
+static void quote(struct ew_jsonw *json, const char *data, size_t bytes)
+{
+    size_t i = 0;
+    put_char(json, '"');
+    while (i < bytes && is_plain((unsigned char)data[i]))
+        i++;
+    if (i == bytes)
+        put(json, data, bytes);
+    else
+        quote_rest(json, data, bytes, i);
+    put_char(json, '"');
 }
 
 void ew_jsonw_key(struct ew_jsonw *json, const char *key)
@@ -156,7 +179,7 @@ static void key_starts(struct ew_jsonw *json)
 
 static void key_ends(struct ew_jsonw *json)
 {
-    put_text(json, json->style == EW_JSONW_PRETTY ? ": " : ":");
+    put(json, ": ", json->style == EW_JSONW_PRETTY ? 2 : 1);
     json->after_key = true;
 }
 
@@ -192,18 +215,25 @@ static void plain(struct ew_jsonw *json, const char *text)
     ew_jsonw_raw(json, (struct ew_str){text, strlen(text)});
 }
 
+static void whole_number(struct ew_jsonw *json, uint64_t value, bool minus)
+{
+    char text[24], *at = text + sizeof text;
+    do
+        *--at = (char)('0' + value % 10);
+    while (value /= 10);
+    if (minus)
+        *--at = '-';
+    ew_jsonw_raw(json, (struct ew_str){at, (size_t)(text + sizeof text - at)});
+}
+
 void ew_jsonw_int(struct ew_jsonw *json, int64_t value)
 {
-    char text[24];
-    snprintf(text, sizeof text, "%lld", (long long)value);
-    plain(json, text);
+    whole_number(json, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, value < 0);
 }
 
 void ew_jsonw_u64(struct ew_jsonw *json, uint64_t value)
 {
-    char text[24];
-    snprintf(text, sizeof text, "%llu", (unsigned long long)value);
-    plain(json, text);
+    whole_number(json, value, false);
 }
 
 void ew_jsonw_bool(struct ew_jsonw *json, bool value)
@@ -216,10 +246,24 @@ void ew_jsonw_null(struct ew_jsonw *json)
     plain(json, "null");
 }
 
+/* Many are whole, and printf takes its time. False: it is none of at most so many digits. */
+static bool whole_real(struct ew_jsonw *json, double value, int digits)
+{
+    static const double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    double limit = digits < 15 ? powers[digits] : 1e15;
+    if (!(fabs(value) < limit) || value != (double)(int64_t)value || (value == 0 && signbit(value)))
+        return false;
+    ew_jsonw_int(json, (int64_t)value);
+    return true;
+}
+
 void ew_jsonw_digits(struct ew_jsonw *json, double value, int digits)
 {
     char text[40];
     EW_ASSERT(digits >= 1 && digits <= 17);
+    if (whole_real(json, value, digits))
+        return;
     snprintf(text, sizeof text, "%.*g", digits, value);
     plain(json, isfinite(value) ? text : "null");
 }
@@ -227,6 +271,8 @@ void ew_jsonw_digits(struct ew_jsonw *json, double value, int digits)
 void ew_jsonw_real(struct ew_jsonw *json, double value)
 {
     char text[40];
+    if (whole_real(json, value, 15))
+        return;
     int digits = 15; /* every decimal of 15 digits survives; 17 always suffice for a double */
     do
         snprintf(text, sizeof text, "%.*g", digits, value);

@@ -30,6 +30,7 @@ static void forget(struct ew_window *w, uint64_t now_ns)
     while (w->count && w->now_ns - w->entries[w->first].at_ns >= w->per_ns) {
         w->sum -= w->entries[w->first].amount;
         w->gone = w->entries[w->first].last;
+        w->hollow -= w->entries[w->first].amount <= 0;
         w->first = w->first + 1 < w->capacity ? w->first + 1 : 0;
         w->count--;
     }
@@ -79,6 +80,15 @@ static void compact(struct ew_window *w)
         if (entry(w, i)->amount > 0 || i + 1 == w->count)
             *entry(w, kept++) = *entry(w, i);
     w->count = kept;
+    w->hollow = entry(w, kept - 1)->amount <= 0;
+}
+
+static void change(struct ew_window *w, struct ew_window_entry *e, double by)
+{
+    w->hollow -= e->amount <= 0;
+    e->amount += by;
+    w->hollow += e->amount <= 0;
+    w->sum += by;
 }
 
 uint64_t ew_window_reserve(struct ew_window *window, double amount, uint64_t now_ns)
@@ -86,18 +96,19 @@ uint64_t ew_window_reserve(struct ew_window *window, double amount, uint64_t now
     struct ew_window *w = window;
     forget(w, now_ns);
     uint64_t number = ++w->numbers;
-    if (w->count == w->capacity)
+    if (w->count == w->capacity && w->hollow) /* else each request would look for some in vain */
         compact(w);
     if (w->count == w->capacity) {
         struct ew_window_entry *newest = entry(w, w->count - 1);
         newest->at_ns = w->now_ns;
-        newest->amount += amount;
         newest->last = number;
+        change(w, newest, amount);
     } else {
-        *entry(w, w->count) = (struct ew_window_entry){w->now_ns, amount, number};
+        *entry(w, w->count) = (struct ew_window_entry){.at_ns = w->now_ns, .last = number};
         w->count++;
+        w->hollow++;
+        change(w, entry(w, w->count - 1), amount);
     }
-    w->sum += amount;
     return number;
 }
 
@@ -122,8 +133,6 @@ void ew_window_settle(struct ew_window *window, uint64_t number, double reserved
     struct ew_window *w = window;
     forget(w, now_ns);
     struct ew_window_entry *holder = number > w->gone ? find(w, number) : NULL;
-    if (!holder)
-        return;
-    holder->amount += actual - reserved;
-    w->sum += actual - reserved;
+    if (holder)
+        change(w, holder, actual - reserved);
 }

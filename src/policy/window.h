@@ -31,6 +31,7 @@ struct ew_window {
     uint64_t per_ns;
     struct ew_window_entry *entries; /* borrowed; a ring */
     size_t capacity, first, count;
+    size_t hollow;    /* of these, that hold nothing: they were settled at 0 */
     uint64_t numbers; /* reservations so far */
     uint64_t gone;    /* number of the last one that has left */
 };
