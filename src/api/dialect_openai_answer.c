@@ -6,6 +6,8 @@
  * but no text; in EW_ANSWER_TEXT they pass with all else. */
 #include "api/dialect_int.h"
 #include "api/dialect_openai_int.h"
+#include "api/dialect_openai_plain.h"
+#include "api/scan.h"
 #include "api/splice.h"
 
 #include <math.h>
@@ -186,12 +188,11 @@ static enum ew_finish finish_of(const char *word)
     return EW_FINISH_STOP; /* also content_filter, eos, and what others there may be */
 }
 
-enum part { PART_WHOLE, PART_CHUNK };
-
-static void read_choice(struct ew_answer *answer, const json_t *choice, size_t at, enum part part)
+static void read_choice(struct ew_answer *answer, const json_t *choice, size_t at,
+                        enum ew_openai_part part)
 {
     bool legacy = answer->request->kind == EW_REQUEST_COMPLETION;
-    const char *key = legacy ? "text" : part == PART_WHOLE ? "message" : "delta";
+    const char *key = legacy ? "text" : part == EW_OPENAI_WHOLE ? "message" : "delta";
     uint32_t index = (uint32_t)at;
     if (!json_is_object(choice)) {
         ew_answer_fail(answer, "a choice of the answer is %s, not an object",
@@ -200,7 +201,7 @@ static void read_choice(struct ew_answer *answer, const json_t *choice, size_t a
     }
     (void)ew_answer_count(answer, choice, "index", &index);
     (void)ew_answer_in_range(answer, index);
-    if (part == PART_WHOLE && !json_object_get(choice, key))
+    if (part == EW_OPENAI_WHOLE && !json_object_get(choice, key))
         ew_answer_fail(answer, "a choice of the answer has no '%s'", key);
     if (legacy)
         ew_answer_say(answer, index, ew_answer_text(answer, choice, key));
@@ -240,13 +241,13 @@ static void read_head(struct ew_answer *answer, const json_t *root)
 }
 
 /* False: there is nothing more to read. */
-static bool read_root(struct ew_answer *answer, const json_t *root, enum part part)
+static bool read_root(struct ew_answer *answer, const json_t *root, enum ew_openai_part part)
 {
     if (!root || ew_dialect_fault_read(root, 0, &answer->news.fault))
         return false;
     const json_t *choices = ew_answer_array(answer, root, "choices");
     const json_t *usage = ew_answer_object(answer, root, "usage");
-    bool enough = part == PART_WHOLE ? json_array_size(choices) > 0 : choices || usage;
+    bool enough = part == EW_OPENAI_WHOLE ? json_array_size(choices) > 0 : choices || usage;
     if (!enough)
         ew_answer_fail(answer, "the answer has no choices");
     read_head(answer, root);
@@ -256,9 +257,66 @@ static bool read_root(struct ew_answer *answer, const json_t *root, enum part pa
     return !ew_answer_failed(answer);
 }
 
+/* ---- as it nearly always is ---- */
+
+/* Text lies in the event's bytes, or in the answer's blocks. */
+static struct ew_str meaning(struct ew_answer *answer, struct ew_str raw)
+{
+    if (!raw.bytes || !memchr(raw.data, '\\', raw.bytes))
+        return raw;
+    char *text = ew_answer_alloc(answer, raw.bytes, 1);
+    return (struct ew_str){text, text ? ew_scan_unescape(raw, text) : 0};
+}
+
+static void take_plain_usage(struct ew_answer_news *news, const struct ew_openai_plain *p)
+{
+    if (p->prompt_tokens < 0 || p->output_tokens < 0)
+        return;
+    uint32_t cached = p->cached_tokens > 0 ? (uint32_t)p->cached_tokens : 0;
+    news->has_usage = true;
+    news->prompt_tokens = (uint32_t)p->prompt_tokens;
+    news->output_tokens = (uint32_t)p->output_tokens;
+    news->cached_tokens = cached < news->prompt_tokens ? cached : news->prompt_tokens;
+}
+
+/* What read_root does, without a tree. */
+static bool take_plain(struct ew_answer *answer, const struct ew_openai_plain *p)
+{
+    if (!*answer->id && p->id.data)
+        snprintf(answer->id, sizeof answer->id, "%.*s", (int)p->id.bytes, p->id.data);
+    if (p->created_s >= 0 && !answer->created_s)
+        answer->created_s = p->created_s < (int64_t)1 << 52 ? p->created_s : (int64_t)1 << 52;
+    uint32_t index = p->index > 0 ? (uint32_t)p->index : 0;
+    if (p->has_choice && ew_answer_in_range(answer, index)) {
+        char finish[32];
+        snprintf(finish, sizeof finish, "%.*s", (int)p->finish.bytes,
+                 p->finish.data ? p->finish.data : "");
+        if (p->has_thoughts)
+            ew_answer_stir(answer);
+        ew_answer_say(answer, index, meaning(answer, p->content));
+        ew_answer_say(answer, index, meaning(answer, p->refusal));
+        ew_answer_finish(answer, index, finish_of(finish));
+    }
+    if (!ew_answer_failed(answer))
+        take_plain_usage(&answer->news, p);
+    return !ew_answer_failed(answer);
+}
+
+/* Legacy answers have their text elsewhere. */
+static bool is_plain(struct ew_answer *answer, struct ew_openai_plain *plain,
+                     enum ew_openai_part part)
+{
+    return answer->request->kind == EW_REQUEST_CHAT && answer->form == EW_ANSWER_TEXT &&
+           ew_openai_plain_read(plain, answer->data, part);
+}
+
 void ew_openai_answer_whole(struct ew_answer *answer)
 {
-    (void)read_root(answer, ew_answer_load(answer), PART_WHOLE);
+    struct ew_openai_plain plain;
+    if (is_plain(answer, &plain, EW_OPENAI_WHOLE))
+        (void)take_plain(answer, &plain);
+    else
+        (void)read_root(answer, ew_answer_load(answer), EW_OPENAI_WHOLE);
 }
 
 /* ---- EW_ANSWER_TEXT ---- */
@@ -295,19 +353,30 @@ static void on_one_line(struct ew_answer *answer)
     answer->text = line;
 }
 
-static void make_text(struct ew_answer *answer, const json_t *root)
+struct shape {
+    bool has_choices; /* at least one */
+    bool has_usage, usage_is_object, usage_is_null;
+};
+
+static void make_text(struct ew_answer *answer, struct shape shape)
 {
-    const json_t *usage = json_object_get(root, "usage");
-    if (json_is_object(usage) && json_array_size(json_object_get(root, "choices")) == 0)
+    if (shape.usage_is_object && !shape.has_choices)
         return;
     /* A client that wants the usage is told null until then. */
-    bool passes = !usage || (json_is_null(usage) && answer->request->include_usage);
+    bool passes = !shape.has_usage || (shape.usage_is_null && answer->request->include_usage);
     if (passes)
         answer->news.text = answer->data;
     else
         cut_usage(answer);
     if (!ew_answer_failed(answer))
         on_one_line(answer);
+}
+
+static struct shape shape_of(const json_t *root)
+{
+    const json_t *usage = json_object_get(root, "usage");
+    return (struct shape){json_array_size(json_object_get(root, "choices")) > 0, usage != NULL,
+                          json_is_object(usage), json_is_null(usage)};
 }
 
 static bool is_done(struct ew_str data)
@@ -325,51 +394,76 @@ void ew_openai_answer_event(struct ew_answer *answer, const char *name)
         answer->news.ended = true;
         return;
     }
+    struct ew_openai_plain plain;
+    if (is_plain(answer, &plain, EW_OPENAI_CHUNK)) {
+        if (take_plain(answer, &plain))
+            make_text(answer,
+                      (struct shape){plain.has_choice, plain.usage_is_object || plain.usage_is_null,
+                                     plain.usage_is_object, plain.usage_is_null});
+        return;
+    }
     const json_t *root = ew_answer_load(answer);
-    if (read_root(answer, root, PART_CHUNK) && answer->form == EW_ANSWER_TEXT)
-        make_text(answer, root);
+    if (read_root(answer, root, EW_OPENAI_CHUNK) && answer->form == EW_ANSWER_TEXT)
+        make_text(answer, shape_of(root));
 }
 
 /* ---- the body of an answer in whole ---- */
 
-static bool is_ours(const char *key)
+static bool is_ours(const struct ew_splice *field)
 {
     static const char *const keys[] = {"device",  "energy_j",     "energy_kind", "cost_cents",
                                        "ttft_ms", "tokens_per_s", "estimated"};
     for (size_t i = 0; i < EW_COUNT(keys); i++)
-        if (strcmp(key, keys[i]) == 0)
+        if (ew_splice_is(field, keys[i]))
             return true;
     return false;
 }
 
-static void put_count(struct ew_jsonw *json, const json_t *theirs, const char *key, uint64_t ours)
+/* The counts of usage, as they begin it. */
+static const char *const counts[] = {"prompt_tokens", "completion_tokens", "total_tokens"};
+
+/* Which of the counts the field is; -1: none. */
+static int count_of(const struct ew_splice *field)
 {
-    if (!json_is_number(json_object_get(theirs, key)))
-        ew_jsonw_put_u64(json, key, ours);
+    for (int i = 0; i < (int)EW_COUNT(counts); i++)
+        if (ew_splice_is(field, counts[i]))
+            return i;
+    return -1;
 }
 
-static void write_usage(struct ew_jsonw *json, const struct ew_reply *reply, const json_t *theirs)
+static bool is_number(struct ew_str value)
 {
-    struct ew_fault fault = {0};
-    struct ew_read in = {.fault = &fault};
-    const struct ew_usage *usage = &reply->usage;
-    const char *key;
-    json_t *value;
+    return value.bytes && strchr("-0123456789", *value.data) && *value.data;
+}
+
+/* Ours where theirs has none, or something else than a number. */
+static void put_counts(struct ew_jsonw *json, const struct ew_usage *usage, struct ew_str theirs)
+{
+    const uint64_t ours[] = {usage->prompt_tokens, usage->output_tokens,
+                             (uint64_t)usage->prompt_tokens + usage->output_tokens};
+    bool told[EW_COUNT(counts)] = {false};
+    struct ew_splice field;
+    ew_splice_open(&field, theirs);
+    while (ew_splice_next(&field)) {
+        int count = count_of(&field);
+        if (count >= 0)
+            told[count] = is_number(field.value);
+    }
+    for (size_t i = 0; i < EW_COUNT(counts); i++)
+        if (!told[i])
+            ew_jsonw_put_u64(json, counts[i], ours[i]);
+}
+
+static void write_usage(struct ew_jsonw *json, const struct ew_reply *reply, struct ew_str theirs)
+{
+    struct ew_splice field;
     ew_jsonw_key(json, "usage");
     ew_jsonw_object(json);
-    put_count(json, theirs, "prompt_tokens", usage->prompt_tokens);
-    put_count(json, theirs, "completion_tokens", usage->output_tokens);
-    put_count(json, theirs, "total_tokens", (uint64_t)usage->prompt_tokens + usage->output_tokens);
-    json_object_foreach((json_t *)theirs, key, value)
-    {
-        bool count = strcmp(key, "prompt_tokens") == 0 || strcmp(key, "total_tokens") == 0 ||
-                     strcmp(key, "completion_tokens") == 0;
-        if (is_ours(key) || (count && !json_is_number(value)))
-            continue;
-        ew_jsonw_key(json, key);
-        ew_read_copy(&in, json, value, key);
-        fault.status = 0; /* one that nests too deep is null, and the next one is written */
-    }
+    put_counts(json, &reply->usage, theirs);
+    ew_splice_open(&field, theirs);
+    while (ew_splice_next(&field))
+        if (!is_ours(&field) && (count_of(&field) < 0 || is_number(field.value)))
+            ew_jsonw_put_raw(json, field.key, field.value);
     ew_write_extension(json, reply);
     ew_jsonw_end(json);
 }
@@ -379,16 +473,19 @@ int ew_answer_rewrite(struct ew_answer *answer, const struct ew_reply *reply, st
 {
     struct ew_write text;
     struct ew_splice splice;
-    const json_t *theirs = json_object_get(answer->root, "usage");
+    struct ew_str theirs = {0};
     ew_write_begin(&text, out);
     ew_jsonw_object(&text.json);
     ew_splice_open(&splice, (struct ew_str){answer->body.data, answer->body.bytes});
-    while (ew_splice_next(&splice))
-        if (!ew_splice_is(&splice, "usage"))
+    while (ew_splice_next(&splice)) {
+        if (ew_splice_is(&splice, "usage"))
+            theirs = splice.value;
+        else
             ew_jsonw_put_raw(&text.json, splice.key, splice.value);
+    }
     if (splice.broken) /* it was no answer, or hasn't been read */
         text.json.err.code = ew_fail(&text.json.err, EW_EFORMAT, "there is no answer to rewrite");
-    if (json_is_object(theirs))
+    if (theirs.bytes && *theirs.data == '{')
         write_usage(&text.json, reply, theirs);
     else
         ew_openai_usage(&text.json, reply);

@@ -19,8 +19,12 @@ int ew_config_text_hash(struct ew_str text, char hex[65], struct ew_err *err)
     unsigned bytes = 0;
     if (!EVP_Digest(text.data ? text.data : "", text.bytes, hash, &bytes, EVP_sha256(), NULL))
         return ew_fail(err, EW_ENOMEM, "sha256 can't be computed");
-    for (unsigned i = 0; i < bytes; i++)
-        snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+    for (unsigned i = 0; i < bytes;
+         i++) { /* for each request: printf would take the longest of it */
+        hex[2 * i] = "0123456789abcdef"[hash[i] >> 4];
+        hex[2 * i + 1] = "0123456789abcdef"[hash[i] & 15];
+    }
+    hex[2 * bytes] = '\0';
     return 0;
 }
 

@@ -43,6 +43,12 @@ void ew_record_set(char *to, size_t size, struct ew_str text)
 {
     size_t used = 0;
     for (size_t at = 0; at < text.bytes;) {
+        char plain = text.data[at];
+        if (plain >= 0x20 && plain < 0x7F && used + 1 < size) { /* nearly all of all text */
+            to[used++] = plain;
+            at++;
+            continue;
+        }
         struct ew_utf8_char c = ew_utf8_next(text.data + at, text.bytes - at);
         const char *bytes = text.data + at;
         size_t count = (size_t)c.bytes;

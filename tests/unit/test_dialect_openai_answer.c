@@ -450,7 +450,7 @@ static const struct {
      false,
      BODY
      ",\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":8,\"total_tokens\":17,"
-     "\"prompt_tokens_details\":{\"cached_tokens\":1,\"x\":0.1},\"cost\":{\"a\":1e-07}," EXTENSION
+     "\"prompt_tokens_details\":{\"cached_tokens\":1,\"x\":0.1},\"cost\":{\"a\":1e-7}," EXTENSION
      "}}\n"},
     {"{\"usage\":{\"completion_tokens\":null,\"total_tokens\":12}," //
      "\"choices\":[{\"message\":{\"content\":\"a\"}}]}",
