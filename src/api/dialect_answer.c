@@ -5,6 +5,7 @@
  * kept), choices as the request asks for, EW_ANSWER_CALLS_MAX calls of EW_ANSWER_CALL_MAX bytes in
  * each. */
 #include "api/dialect_int.h"
+#include "api/scan_tree.h"
 #include "api/splice.h"
 #include "api/tools.h"
 
@@ -175,8 +176,7 @@ void *ew_answer_alloc(struct ew_answer *answer, size_t count, size_t bytes)
 const json_t *ew_answer_load(struct ew_answer *answer)
 {
     json_error_t error;
-    const char *text = answer->data.data ? answer->data.data : "";
-    answer->root = json_loadb(text, answer->data.bytes, JSON_ALLOW_NUL, &error);
+    answer->root = ew_scan_tree(answer->data, &error);
     if (!answer->root) /* not jansson's words, which have a piece of the text in them */
         ew_answer_fail(answer, "the answer isn't JSON (at byte %d of %zu)", error.position,
                        answer->data.bytes);

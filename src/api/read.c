@@ -4,6 +4,7 @@
  * A NUL inside a string would cut it short in everything behind, so it is a fault that names the
  * field. Keys that stand twice: the last one counts, as at OpenAI. */
 #include "api/read.h"
+#include "api/scan_tree.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -94,7 +95,7 @@ const json_t *ew_read_open(struct ew_read *in, struct ew_request *request, struc
     request->memory = in->memory;
     request->free_memory = free_memory;
     json_error_t error;
-    in->memory->root = json_loadb(body.data ? body.data : "", body.bytes, JSON_ALLOW_NUL, &error);
+    in->memory->root = ew_scan_tree(body, &error);
     if (!in->memory->root)
         ew_read_fail(in, NULL, NULL,
                      "We could not parse the JSON body of your request: %s (line %d, column %d).",

@@ -23,8 +23,7 @@ static void skip_space(struct ew_scan *s)
         s->at++;
 }
 
-/* The next byte that isn't white space; NUL, which is none of JSON's: none, or it's odd. */
-static char peek(struct ew_scan *s)
+char ew_scan_peek(struct ew_scan *s)
 {
     skip_space(s);
     return s->at < s->end && !s->odd ? *s->at : '\0';
@@ -32,7 +31,7 @@ static char peek(struct ew_scan *s)
 
 static bool take(struct ew_scan *s, char c)
 {
-    bool there = peek(s) == c;
+    bool there = ew_scan_peek(s) == c;
     s->at += there;
     return there;
 }
@@ -202,7 +201,7 @@ bool ew_scan_key(struct ew_scan *s, struct ew_str *key)
 
 bool ew_scan_null(struct ew_scan *s)
 {
-    if (peek(s) != 'n')
+    if (ew_scan_peek(s) != 'n')
         return false;
     word(s, "null");
     return true;
@@ -210,7 +209,7 @@ bool ew_scan_null(struct ew_scan *s)
 
 static void plain_value(struct ew_scan *s)
 {
-    char c = peek(s);
+    char c = ew_scan_peek(s);
     if (c == '"')
         (void)string(s);
     else if (c == '-' || is_digit(c))
@@ -224,7 +223,7 @@ void ew_scan_skip(struct ew_scan *s)
     char closes[DEPTH_MAX];
     int depth = 0;
     do {
-        char c = peek(s);
+        char c = ew_scan_peek(s);
         if (c == '{' || c == '[') {
             if (depth == DEPTH_MAX) {
                 s->odd = true;

@@ -24,6 +24,9 @@ void ew_scan_open(struct ew_scan *scan, struct ew_str text);
 /* Whether all was read, white space at the end not counted. */
 bool ew_scan_done(struct ew_scan *scan);
 
+/* The byte that the next value begins with; NUL: none, or it is odd. */
+char ew_scan_peek(struct ew_scan *scan);
+
 /* '{' or '[' comes; false: something else does. */
 bool ew_scan_enter(struct ew_scan *scan, char opens);
 /* The next key of the object, its value being next; false: the object has ended. */

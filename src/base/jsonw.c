@@ -246,11 +246,12 @@ void ew_jsonw_null(struct ew_jsonw *json)
     plain(json, "null");
 }
 
+static const double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+
 /* Many are whole, and printf takes its time. False: it is none of at most so many digits. */
 static bool whole_real(struct ew_jsonw *json, double value, int digits)
 {
-    static const double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
     double limit = digits < 15 ? powers[digits] : 1e15;
     if (!(fabs(value) < limit) || value != (double)(int64_t)value || (value == 0 && signbit(value)))
         return false;
@@ -258,11 +259,51 @@ static bool whole_real(struct ew_jsonw *json, double value, int digits)
     return true;
 }
 
+/* m, a number of `digits` digits, with a point before the last `decimals` of them; zeros at the end
+ * of decimals are left out. */
+static void point(struct ew_jsonw *json, uint64_t m, int digits, int decimals, bool minus)
+{
+    char text[40], *end = text + sizeof text, *at = end;
+    int places = digits > decimals ? digits : decimals + 1;
+    for (int i = 0; i < places; i++, m /= 10) {
+        if (i == decimals && decimals > 0 && at != end)
+            *--at = '.';
+        if (i < decimals && m % 10 == 0 && at == end)
+            continue; /* a zero at the end */
+        *--at = (char)('0' + m % 10);
+    }
+    if (minus)
+        *--at = '-';
+    ew_jsonw_raw(json, (struct ew_str){at, (size_t)(end - at)});
+}
+
+/* "%.*g" without printf, which takes ten times as long; false: a rounding too close to call, or a
+ * number that %g writes with an exponent. Scaling has one rounding, of 2^-53: what lies further
+ * than `near` from the middle between two numbers of so many digits can't be on its other side. */
+static bool short_real(struct ew_jsonw *json, double value, int digits)
+{
+    enum { DIGITS_MAX = 9 };
+    const double near = 1e-6, size = fabs(value);
+    if (digits > DIGITS_MAX || !(size >= 1e-4 && size < powers[digits]))
+        return false;
+    int exponent = digits - 1; /* of its first digit */
+    while (exponent >= 0 && size < powers[exponent])
+        exponent--;
+    while (exponent < 0 && size * powers[-exponent] < 1)
+        exponent--;
+    int decimals = digits - 1 - exponent;
+    double scaled = size * powers[decimals], whole = floor(scaled), rest = scaled - whole;
+    if (fabs(rest - .5) < near || whole + 1 >= powers[digits] || whole < powers[digits - 1])
+        return false;
+    point(json, (uint64_t)whole + (rest > .5), digits, decimals, value < 0);
+    return true;
+}
+
 void ew_jsonw_digits(struct ew_jsonw *json, double value, int digits)
 {
     char text[40];
     EW_ASSERT(digits >= 1 && digits <= 17);
-    if (whole_real(json, value, digits))
+    if (whole_real(json, value, digits) || short_real(json, value, digits))
         return;
     snprintf(text, sizeof text, "%.*g", digits, value);
     plain(json, isfinite(value) ? text : "null");

@@ -251,21 +251,36 @@ void ew_quotas_settle(struct ew_quotas *quotas, struct ew_quotas_claim *claim,
 
 /* ---- headers ---- */
 
-static void add_header(struct ew_http_request *http, const char *what, const char *kind,
-                       const char *unit, double value)
+/* In each answer six of them: printf would take as long as the decision. `decimals` at the end of
+ * the number stand behind its point. */
+static void add_header(struct ew_http_request *http, const char *name, double number, int decimals)
 {
-    char name[48], text[32];
-    snprintf(name, sizeof name, "X-RateLimit-%s-%s", what, kind);
-    snprintf(text, sizeof text, "%.*f%s", *unit ? 3 : 0, value, unit);
-    ew_http_add_header(http, name, text);
+    char text[32], *at = text + sizeof text;
+    uint64_t rest = (uint64_t)llround(fmin(number, 0x1p62));
+    *--at = '\0';
+    if (decimals)
+        *--at = 's';
+    for (int i = 0; i <= decimals || rest; i++, rest /= 10) {
+        if (decimals && i == decimals)
+            *--at = '.';
+        *--at = (char)('0' + rest % 10);
+    }
+    ew_http_add_header(http, name, at);
 }
 
 void ew_quotas_headers(struct ew_quotas *quotas, const char *client, uint64_t now_ns,
                        struct ew_http_request *http)
 {
     struct ew_quotas_holder *h = find(quotas, client);
-    static const char *const kinds[] = {
-        [EW_LIMIT_REQUESTS] = "Requests", [EW_LIMIT_TOKENS] = "Tokens"};
+    enum { MS_DECIMALS = 3 };
+    static const struct {
+        const char *limit, *remaining, *reset;
+    } names[] = {
+        [EW_LIMIT_REQUESTS] = {"X-RateLimit-Limit-Requests", "X-RateLimit-Remaining-Requests",
+                               "X-RateLimit-Reset-Requests"},
+        [EW_LIMIT_TOKENS] = {"X-RateLimit-Limit-Tokens", "X-RateLimit-Remaining-Tokens",
+                             "X-RateLimit-Reset-Tokens"},
+    };
     for (int kind = 0; h && h->entries && kind <= EW_LIMIT_TOKENS; kind++) {
         struct ew_window *tightest = NULL;
         double least = 0;
@@ -279,9 +294,9 @@ void ew_quotas_headers(struct ew_quotas *quotas, const char *client, uint64_t no
         }
         if (!tightest)
             continue;
-        add_header(http, "Limit", kinds[kind], "", tightest->max);
-        add_header(http, "Remaining", kinds[kind], "", least > 0 ? least : 0);
-        add_header(http, "Reset", kinds[kind], "s",
-                   (double)ew_window_rest_ns(tightest, now_ns) / EW_NS_PER_S);
+        add_header(http, names[kind].limit, tightest->max, 0);
+        add_header(http, names[kind].remaining, least > 0 ? least : 0, 0);
+        add_header(http, names[kind].reset,
+                   (double)ew_window_rest_ns(tightest, now_ns) / EW_NS_PER_MS, MS_DECIMALS);
     }
 }

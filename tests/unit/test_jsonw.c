@@ -5,10 +5,13 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
+
+#include "base/rng.h"
 
 static struct ew_buf buf;
 static struct ew_jsonw json;
@@ -201,6 +204,46 @@ static void test_the_first_failure_sticks_until_finish(void **state)
     ew_buf_fini(&small);
 }
 
+static void check_digits(double value, int digits)
+{
+    char expected[40];
+    begin(EW_JSONW_COMPACT);
+    ew_jsonw_digits(&json, value, digits);
+    snprintf(expected, sizeof expected, "%.*g\n", digits, value);
+    const char *made = done();
+    if (strcmp(made, expected) != 0)
+        fail_msg("%.17g with %d digits: %s, not %s", value, digits, made, expected);
+}
+
+static void test_digits_are_those_of_printf(void **state)
+{
+    (void)state;
+    static const double values[] = {0,         -0.0,
+                                    1,         -1,
+                                    9.5,       99.5,
+                                    0.5,       0.25,
+                                    0.125,     2.5,
+                                    1e-4,      9.9999e-5,
+                                    0.0001234, 0.1,
+                                    0.01,      0.001,
+                                    1e15,      999999.5,
+                                    1e22,      123456789,
+                                    1e300,     5e-324,
+                                    0.9999,    99999.4,
+                                    100000,    0.30000000000000004};
+    struct ew_rng rng;
+    ew_rng_init(&rng, 3);
+    for (int digits = 1; digits <= 17; digits++)
+        for (size_t i = 0; i < EW_COUNT(values); i++)
+            check_digits(values[i], digits);
+    for (int i = 0; i < 300000; i++) {
+        double value = (ew_rng_uniform(&rng) - .5) * pow(10, (double)ew_rng_below(&rng, 14) - 5);
+        if (ew_rng_below(&rng, 4) == 0) /* with few digits itself: in the middle, often */
+            value = round(value * 1000) / 1000;
+        check_digits(value, 1 + (int)ew_rng_below(&rng, 9));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +254,7 @@ int main(void)
         cmocka_unit_test(test_text_is_escaped_and_repaired),
         cmocka_unit_test(test_reals_are_as_short_as_they_can_be_and_read_back),
         cmocka_unit_test(test_digits_round_and_unknown_is_null),
+        cmocka_unit_test(test_digits_are_those_of_printf),
         cmocka_unit_test(test_the_first_failure_sticks_until_finish),
     };
     return cmocka_run_group_tests(tests, NULL, fini);
