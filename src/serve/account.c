@@ -28,8 +28,8 @@ static void set_times(struct ew_record *r, const struct ew_exchange *x)
         r->load_ms = ms_between(x->loading_ns, x->loaded_ns ? x->loaded_ns : x->ended_ns);
     if (x->queued_ns)
         r->queue_ms = ms_between(x->queued_ns, x->begun_ns ? x->begun_ns : x->ended_ns);
-    const struct ew_relay *relay = x->relay;
-    uint64_t first_ns = relay ? relay->first_ns : t->first_ns;
+    const struct ew_relay *relay = x->relay, *began = x->relay_before ? x->relay_before : relay;
+    uint64_t first_ns = began ? began->first_ns : t->first_ns;
     if (first_ns) {
         r->ttft_ms = ms_between(x->arrived_ns, first_ns);
         r->decode_ms = ms_between(first_ns, relay ? relay->last_ns : t->last_ns);

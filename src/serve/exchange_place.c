@@ -176,7 +176,6 @@ static bool may_continue(const struct ew_exchange *x)
 static void go_on(struct ew_exchange *x, enum ew_outcome outcome)
 {
     struct ew_fault fault = x->relay->fault;
-    ew_log(EW_LOG_WARNING, "%s: %s Another place continues it.", x->id, fault.message);
     ew_route_leave(x, outcome, EW_ROUTE_NEVER_AGAIN, now());
     x->spent = x->relay->usage;
     ew_relay_set_aside(x);
@@ -189,6 +188,7 @@ static void go_on(struct ew_exchange *x, enum ew_outcome outcome)
         ew_exchange_fail(x, &fault);
         return;
     }
+    ew_log(EW_LOG_INFO, "%s: %s continues it", x->id, x->way.place);
     ew_queue_start(x->server->queue, &x->item, where(x));
     start(x);
 }

@@ -18,10 +18,22 @@
 
 /* ---- the reply's head ---- */
 
+/* With what a place had said before it broke off. The first token is its; of both, what one doesn't
+ * know of its part isn't known of the whole. */
 static struct ew_usage add(struct ew_usage usage, const struct ew_usage *spent)
 {
+    if (!spent->output_tokens)
+        return usage;
+    if (usage.ttft_ns)
+        usage.decode_ns += usage.ttft_ns - spent->ttft_ns;
+    else
+        usage.decode_ns = spent->decode_ns;
+    usage.ttft_ns = spent->ttft_ns;
     usage.output_tokens += spent->output_tokens;
-    usage.cost_cents += spent->output_tokens ? spent->cost_cents : 0;
+    usage.cost_cents += spent->cost_cents;
+    usage.energy.joules += spent->energy.joules;
+    if (spent->energy.kind < usage.energy.kind || isnan(usage.energy.joules))
+        usage.energy.kind = isnan(usage.energy.joules) ? EW_ENERGY_UNKNOWN : spent->energy.kind;
     usage.estimated = usage.estimated || spent->estimated;
     return usage;
 }

@@ -73,13 +73,16 @@ static int read_key(struct ew_facts *facts, const char *env, const char *file, c
     struct ew_err own = {0};
     ew_buf_init(&text, KEY_BYTES_MAX);
     int failed = ew_file_read(&text, file, &own);
-    if (failed || !text.bytes)
-        ew_log(EW_LOG_WARNING, "%s: no key: %s", name, failed ? own.text : "its file is empty");
-    else {
-        text.data[strcspn(text.data, "\r\n")] = '\0';
+    size_t bytes = failed ? 0 : strcspn(ew_buf_cstr(&text), "\r\n");
+    if (!bytes) {
+        ew_log(EW_LOG_WARNING, "%s: no key: %s", name,
+               failed ? own.text : "its file has an empty first line");
+    } else {
+        text.data[bytes] = '\0';
         failed = copy(&facts->key, text.data, err);
-        explicit_bzero(text.data, text.bytes);
     }
+    if (text.data)
+        explicit_bzero(text.data, text.bytes);
     ew_buf_fini(&text);
     return facts->key || !failed ? 0 : failed == EW_ENOMEM ? failed : 0;
 }

@@ -48,7 +48,7 @@ static int read_number(const struct ew_exchange *x, const char *header, double m
         return 0;
     double value = strtod(text, &end);
     if (end == text || *end || !(value >= 0 && value <= max)) {
-        ew_fault_set(fault, 400, NULL, header, "The header %s must be a number from 0 to %g.",
+        ew_fault_set(fault, 400, NULL, header, "The header %s must be a number from 0 to %.0f.",
                      header, max);
         return -1;
     }
@@ -418,9 +418,10 @@ void ew_route_leave(struct ew_exchange *x, enum ew_outcome outcome, enum ew_rout
     struct ew_member *m = r->member;
     if (!r->visit.open)
         return;
-    const struct ew_usage usage = ew_exchange_usage(x);
     if (x->relay)
         ew_relay_settle(x);
+    /* What this place did, without what another had said before. */
+    const struct ew_usage usage = x->relay ? ew_relay_usage(x) : ew_exchange_usage(x);
     bool counted = outcome == EW_OUTCOME_GOOD || usage.output_tokens;
     const struct ew_visit_actual actual = {
         .outcome = outcome,
@@ -442,7 +443,7 @@ void ew_route_leave(struct ew_exchange *x, enum ew_outcome outcome, enum ew_rout
     if (again == EW_ROUTE_NEVER_AGAIN && r->tried_count < EW_ROUTE_TRIES_MAX)
         r->tried[r->tried_count++] = m->number;
     if (outcome == EW_OUTCOME_GOOD) {
-        if (!usage.estimated) /* nothing is learned from one's own guess */
+        if (!usage.estimated && !r->continues) /* nothing is learned from one's own guess */
             ew_fleet_learn(x->server->fleet, x->job.request.model, r->prompt_bytes,
                            usage.prompt_tokens,
                            usage.output_tokens / (x->job.request.n + !x->job.request.n));

@@ -383,6 +383,18 @@ def secrets(edgewise):
     return f"answers, logs, ledgers and metrics: {searched / 1e3:.0f} kB searched"
 
 
+@fault("secrets", "a key's file with an empty first line has no key: nothing is asked there")
+def no_key(edgewise):
+    with tempfile.TemporaryDirectory(prefix="edgewise-keys-") as folder:
+        path = os.path.join(folder, "key")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("\n" + KEY_FILE + "\n")
+        with Upstream() as c, Front(edgewise, clouds=[cloud("c", c, key_file=path)]) as front:
+            told(front.ask(), (503,))
+            assert not c.asked, "it was asked without a key"
+            return front.until_said("empty first line")
+
+
 # ---- wires ----
 
 @fault("wires", "a cloud that speaks Anthropic's Messages: asked and heard as OpenAI's")

@@ -314,6 +314,25 @@ def goes_on_within(edgewise):
         return "two tokens came, four more were asked for"
 
 
+@fault("in the midst", "midstream: continue: each place has its own part, the row the whole")
+def goes_on_accounted(edgewise):
+    script, slow_s = [breaks("cut")], TIMEOUT_S / 4
+    well = Behave(tokens=6, first_s=slow_s)
+    with Upstream(well, script=script) as a, Upstream(well, script=script) as b, \
+            Front(edgewise, [device("a", a, watts=10), device("b", b, watts=10)],
+                  policy={"midstream": "continue"}) as front:
+        heard = whole(front.ask(stream=True), 8)
+        row = front.row(heard)
+        assert row["ttft_ms"] < row["total_ms"] - 1000 * slow_s, \
+            f"first token {row['ttft_ms']} of {row['total_ms']} ms: that is the second place's"
+        assert row["energy_j"] > 10 * slow_s and row["energy_kind"] == "modelled", f"{row}"
+        parts = [front.gauge("edgewise_place_output_tokens_total"),
+                 front.gauge("edgewise_place_energy_joules_total")]
+        assert parts[0] == 8 and abs(parts[1] - row["energy_j"]) < 1e-3, \
+            f"the places have {parts} together, the row 8 tokens and {row['energy_j']} J"
+        return f"first token after {row['ttft_ms']:.0f} of {row['total_ms']:.0f} ms"
+
+
 @fault("in the midst", "midstream: continue, but a cloud of OpenAI's API can't go on: the client is told")
 def no_going_on(edgewise):
     with Upstream(breaks("cut")) as a, Upstream() as sky, \
