@@ -167,6 +167,7 @@ static void fill(struct ew_fault *fault, int status, const json_t *root, const j
 {
     const char *message = message_of(root, error);
     const json_t *number = json_object_get(error, "code");
+    int answered = status;
     size_t kind = kind_of(error);
     const char *code = kind < EW_COUNT(kinds) ? kinds[kind].code : NULL;
     bool unknown = status < 400 || status > 599;
@@ -186,7 +187,8 @@ static void fill(struct ew_fault *fault, int status, const json_t *root, const j
     if (message)
         ew_fault_set(fault, status, code, param, "%s", words);
     else
-        ew_fault_set(fault, status, code, param, "It answered with status %d.", status);
+        ew_fault_set(fault, status, code, param, "It answered with status %d.",
+                     answered ? answered : status);
 }
 
 bool ew_dialect_fault_read(const json_t *root, int status, struct ew_fault *fault)

@@ -553,6 +553,24 @@ def term(edgewise):
         return "8 of 8 answered, 8 rows"
 
 
+@fault("front", "SIGTERM while a device is silent: the drain has an end, the client is told")
+def term_silent(edgewise):
+    with Upstream(Behave(first_s=20)) as a, \
+            Front(edgewise, [device("a", a)],
+                  policy={"timeouts": {"first_token": "20s", "drain": "500ms"}}) as front:
+        requests = [front.begin(stream=i % 2 == 0) for i in range(2)]
+        a.until_asked(2)
+        begin = time.monotonic()
+        front.signal(signal.SIGTERM)
+        heard = [told(front.hear(request, i % 2 == 0)) for i, request in enumerate(requests)]
+        assert front.wait() == 0, front.words()
+        took = time.monotonic() - begin
+        for asked in a.asked:
+            asked.wait_gone(GONE_S * SLACK)
+        assert len(front.rows()) == 2, f"{len(front.rows())} rows"
+        return f"{heard[0].status} after {took:.1f} s: {heard[0].error['message']}; 2 rows"
+
+
 @fault("front", "two hundred clients at once, four devices of which two fail: all are answered")
 def crowd(edgewise):
     slow = Behave(first_s=0.02, gap_s=0.01)

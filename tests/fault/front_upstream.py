@@ -21,15 +21,19 @@ BEFORE = (
     ("answers 500", Behave(fault="status", status=500)),
     ("answers 502 with a page", Behave(fault="status", status=502, body=b"<h1>Bad gateway</h1>")),
     ("answers 401, for our key is wrong", Behave(fault="status", status=401)),
+    ("sends us elsewhere", Behave(fault="redirect")),
     ("sends headers without end", Behave(fault="many_headers")),
     ("is cut off behind its head", Behave(fault="cut")),
+    ("says who speaks, and then nothing", Behave(fault="stall")),
+    ("sends heartbeats and no token", Behave(fault="heartbeat")),
     ("sends malformed events", Behave(fault="malformed")),
     ("sends a line without end", Behave(fault="huge_line")),
     ("ends its stream without a word", Behave(fault="no_end")),
     ("says in its stream that it failed", Behave(fault="told")),
 )
-STREAM_ONLY = ("malformed", "huge_line", "no_end", "told")
+STREAM_ONLY = ("stall", "heartbeat", "malformed", "huge_line", "no_end", "told")
 WHOLE_ONLY = (
+    ("promises a body of 10 GB", Behave(fault="huge_body")),
     ("ends before its Content-Length", Behave(fault="short")),
     ("is cut off in the midst of a body", Behave(fault="cut", after=1)),
     ("stalls in the midst of a body", Behave(fault="stall", after=1)),
@@ -38,9 +42,9 @@ WHOLE_ONLY = (
 
 def forms(behave):
     """Streamed or not: which of them it can be done to."""
-    if behave.fault in STREAM_ONLY:
-        return (True,)
-    return (False,) if any(behave is one for _, one in WHOLE_ONLY) else (True, False)
+    if any(behave is one for _, one in WHOLE_ONLY):
+        return (False,)
+    return (True,) if behave.fault in STREAM_ONLY else (True, False)
 
 
 def falls_over(behave):
@@ -79,6 +83,8 @@ def alone(behave):
                 assert row["finish"] == "error", f"the row has finish {row['finish']}"
                 whole(again_asked(front))
                 seen.append(f"{heard.status}: {heard.error['message']}")
+                if behave.fault == "redirect":
+                    assert "302" in seen[-1], f"it isn't told what it said: {seen[-1]}"
         return seen[0]
     return run
 
@@ -396,6 +402,29 @@ def bytewise(edgewise):
                 heard = whole(front.ask(stream=stream, max_tokens=50))
                 assert front.row(heard)["output_tokens"] == 5
     return "streamed and not"
+
+
+@fault("busy", "answers of HTTP/1.0, which end with their connection, are whole")
+def old_http(edgewise):
+    for api in ("openai", "anthropic", "ollama"):
+        with Upstream(Behave(fault="to_the_end"), api=api) as a, \
+                Front(edgewise, [device("a", a)]) as front:
+            for stream in (True, False):
+                whole(front.ask(stream=stream, max_tokens=50))
+    return "streamed and not, in all three APIs"
+
+
+@fault("busy", "an answer without a word is an answer, and no failure")
+def no_words(edgewise):
+    for api in ("openai", "anthropic", "ollama"):
+        with Upstream(Behave(tokens=0), api=api) as a, Front(edgewise, [device("a", a)]) as front:
+            for i in range(4):
+                heard = whole(front.ask(stream=i % 2 == 0, max_tokens=50), 0, attempts=1)
+                row = front.row(heard)
+                assert row["status"] == 200 and row["output_tokens"] == 0, \
+                    f"{api}: the row has {row['status']}, {row['output_tokens']} tokens"
+                assert heard.finish == "stop", f"{api}: it ended by {heard.finish}"
+    return "streamed and not, in all three APIs"
 
 
 @fault("busy", "429 with Retry-After: others answer until then, and the breaker stays closed")

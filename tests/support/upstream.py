@@ -173,6 +173,27 @@ def short(line, wire, ask): # ends before the Content-Length that it promised
     raise Left
 
 
+def huge_body(line, wire, ask): # promises a body of 10 GB, and sends as much as is taken
+    line.head(200, "application/json", 10 << 30)
+    while line.asked.sent < ENDLESS_MAX * 2:
+        line.send(b" " * 65536)
+    line.wait(HOLD_S)
+
+
+def redirect(line, wire, ask): # sends us elsewhere
+    line.head(302, "text/html", 0, {"Location": "http://127.0.0.1:9/v1/chat/completions"})
+
+
+def to_the_end(line, wire, ask): # a good answer as of HTTP/1.0, which ends with the connection
+    streams = ask.body.get("stream", wire.name == "ollama")
+    kind = wire.stream_type if streams else "application/json"
+    line.send(f"HTTP/1.0 200 Stand-In\r\nContent-Type: {kind}\r\n\r\n".encode())
+    tokens = b"".join(wire.token(ask, i) for i in range(ask.tokens))
+    line.send(wire.start(ask) + tokens + wire.end(ask) if streams else
+              json.dumps(wire.whole(ask)).encode())
+    raise Left
+
+
 def many_headers(line, wire, ask): # a head that doesn't end
     line.send(b"HTTP/1.1 200 Stand-In\r\n")
     for i in range(HEADERS_MAX // 64):
@@ -191,6 +212,12 @@ def stall(line, wire, ask): # tokens, then nothing
 def cut(line, wire, ask): # tokens, then the connection is reset
     line.reset()
     raise Left
+
+
+def heartbeat(line, wire, ask): # comments that say that it is busy, and nothing else
+    for _ in range(HOLD_S * 20):
+        line.chunk(b": STAND-IN PROCESSING\n\n")
+        line.wait(0.05)
 
 
 def no_end(line, wire, ask): # tokens, then a body that ends properly, but no end of the answer
@@ -229,9 +256,9 @@ def told(line, wire, ask): # tokens, then an error in the stream, as the wire ha
 
 
 BEFORE = {f.__name__: f for f in (silent, close, garbage, status, empty, page, no_json, other_json,
-                                  short, many_headers)}
-MIDST = {f.__name__: f for f in (head_only, stall, cut, no_end, malformed, huge_line, endless,
-                                 told)}
+                                  short, huge_body, redirect, to_the_end, many_headers)}
+MIDST = {f.__name__: f for f in (head_only, stall, cut, heartbeat, no_end, malformed, huge_line,
+                                 endless, told)}
 
 
 class Upstream:

@@ -104,7 +104,7 @@ static const struct {
     {503, "", 503, "server_error", "service_unavailable", "", "It answered with status 503."},
     {418, "{\"error\":{}}", 418, "invalid_request_error", NULL, "", "It answered with status 418."},
     {400, "{\"error\":7}", 400, "invalid_request_error", NULL, "", "It answered with status 400."},
-    {999, "{}", 502, "server_error", NULL, "", "It answered with status 502."},
+    {999, "{}", 502, "server_error", NULL, "", "It answered with status 999."},
     {400, "null", 400, "invalid_request_error", NULL, "", "It answered with status 400."},
 };
 
