@@ -16,7 +16,6 @@
 
 #define LOOK_TIMEOUT_S 3.0
 enum { UNHEALTHY_AFTER = 2, OFFLINE_AFTER = 3 };
-static const char state_path[] = "/edgewise/status";
 
 void ew_fleet_set_health(struct ew_member *m, enum ew_health health, const char *why)
 {
@@ -138,10 +137,24 @@ static void failed_look(struct ew_member *m, enum ew_health at_once, const char 
         ew_fleet_set_health(m, EW_HEALTH_UNHEALTHY, why);
 }
 
+/* Below the base URL, which of Ollama's API has no /v1. */
+static const char *path_of(const struct ew_member *m)
+{
+    const struct ew_dialect *dialect = m->facts.dialect;
+    if (!m->edgewise)
+        return dialect->models_path;
+    return dialect == &ew_dialect_ollama ? "/v1/edgewise/status" : "/edgewise/status";
+}
+
 static void answered(struct ew_member *m)
 {
-    char why[64];
-    snprintf(why, sizeof why, "it answers %d to a look at it", m->look_status);
+    char why[128];
+    if (m->look_status == 404) /* a url that isn't quite right is a beginner's first fault */
+        snprintf(why, sizeof why,
+                 "its url has no %s (404): OpenAI's API mostly ends in /v1, Ollama's doesn't",
+                 path_of(m));
+    else
+        snprintf(why, sizeof why, "it answers %d to a look at it", m->look_status);
     m->looks_failed = 0;
     if (m->look_status == 401 || m->look_status == 403) {
         failed_look(m, EW_HEALTH_REFUSED, "it refuses our key");
@@ -203,7 +216,7 @@ void ew_fleet_look(struct ew_member *m, uint64_t now_ns)
         return;
     m->look_status = 0;
     m->looks_at_state = m->edgewise;
-    snprintf(url, sizeof url, "%s%s", f->url, m->edgewise ? state_path : f->dialect->models_path);
+    snprintf(url, sizeof url, "%s%s", f->url, path_of(m));
     if (f->key && f->dialect->auth == EW_AUTH_BEARER) {
         snprintf(bearer, sizeof bearer, "Bearer %s", f->key);
         headers[count++] = (struct ew_http_header){"Authorization", bearer};

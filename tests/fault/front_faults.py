@@ -20,7 +20,7 @@ import threading
 import time
 
 from front_world import (FAULTS, GONE_S, HERE, MODEL, NONE_STATUSES, SLACK, Front, again_until, broken,
-                         cloud, device, fault, keys_of, told, whole, words)
+                         cloud, device, fault, keys_of, place, told, whole, words)
 from fault_run import Skip
 from served import Connection
 from upstream import Behave, Upstream
@@ -267,6 +267,14 @@ def config_deleted(edgewise):
             whole(front.ask(stream=i % 2 == 0))
         return next(line for line in front.log if "edgewise.yaml" in line).replace(
             os.path.dirname(front.config) + "/", "")
+
+
+@fault("devices", "a device whose url isn't quite right: the log says what it may lack")
+def no_v1(edgewise):
+    with Upstream() as a, Front(edgewise, [place("a", a.url.removesuffix("/v1"))]) as front:
+        said = front.until_said("mostly ends in /v1")
+        told(front.ask(), (503,))
+        return said
 
 
 # ---- time ----

@@ -16,6 +16,7 @@ from served import Server # noqa: E402
 
 WAIT_S = 40
 RESULTS = []
+OTHER = 'edgewise_http_requests_total{route="other",status="%s"}'
 
 
 def step(sentence, holds, seen=""):
@@ -111,7 +112,20 @@ def run(edgewise, model):
              front.get("/v1/edgewise/join", key="ewj1.x.1.2.3").status in (401, 426))
 
 
+def asked_as_ollama(edgewise, model):
+    """A front that speaks Ollama's API to an edgewise asks for its state, too, and for no more."""
+    with Server(edgewise, model, options=("--ctx", "512")) as pi:
+        config = ("listen: 127.0.0.1:0\npolicy: {probe: 100ms}\ndevices:\n  - name: pi\n    api: ollama\n"
+                  f"    url: http://127.0.0.1:{pi.port}\n")
+        with Server(edgewise, model, config) as front:
+            step("an edgewise asked in Ollama's API is found", health(front, "pi", "healthy"))
+            asked = until(lambda: pi.metrics().get(OTHER % "2xx", 0) > 5)
+            step("and tells its state: no look of many is in vain",
+                 asked and OTHER % "4xx" not in pi.metrics())
+
+
 def main():
+    asked_as_ollama(*sys.argv[1:3])
     run(*sys.argv[1:3])
     print(f"{sum(RESULTS)} passed, {len(RESULTS) - sum(RESULTS)} failed")
     return sum(RESULTS) != len(RESULTS)
