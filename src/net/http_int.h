@@ -36,7 +36,7 @@ struct ew_http_request {
     void *user;
     uint64_t arrival_ns, body_ns; /* of the first byte; of the head's end, 0: not yet */
     bool continued;               /* "100 Continue" was sent */
-    bool wants_drained;           /* a write was refused */
+    bool wants_drained;           /* a write was refused, or much is unsent */
     struct ew_buf headers;        /* that the caller added */
     struct ew_http_parse parse;
     SLIST_ENTRY(ew_http_request) spare;

@@ -254,6 +254,13 @@ size_t ew_http_stream_unsent(const struct ew_http_request *request)
     return evbuffer_get_length(bufferevent_get_output(request->conn->bev));
 }
 
+bool ew_http_stream_backs_up(struct ew_http_request *request, size_t bytes)
+{
+    bool much = ew_http_stream_unsent(request) > bytes;
+    request->wants_drained = request->wants_drained || much;
+    return much;
+}
+
 int ew_http_stream_write(struct ew_http_request *request, struct ew_str data, struct ew_err *err)
 {
     EW_ASSERT(request->state == EW_HTTP_STREAMING);

@@ -53,7 +53,8 @@ struct ew_http_params {
     void *user;
     void (*handle)(void *user, struct ew_http_request *request);
     void (*gone)(void *user, struct ew_http_request *request);
-    /* Nothing is unsent any more, after ew_http_stream_write had said EW_ELIMIT. May be NULL. */
+    /* Nothing is unsent any more, after ew_http_stream_write had said EW_ELIMIT or
+     * ew_http_stream_backs_up true. May be NULL. */
     void (*drained)(void *user, struct ew_http_request *request);
     /* The JSON body of an error that the server answers itself (malformed, 408, 413, 431, 503). */
     void (*error)(void *user, int status, const char *message, struct ew_buf *body);
@@ -108,6 +109,8 @@ void ew_http_stream_start(struct ew_http_request *request, int status, const cha
 /* EW_ELIMIT: too much waits unsent; nothing was added. */
 int ew_http_stream_write(struct ew_http_request *request, struct ew_str data, struct ew_err *err);
 size_t ew_http_stream_unsent(const struct ew_http_request *request);
+/* Whether more than `bytes` are unsent; `drained` is called then, too, once nothing is. */
+bool ew_http_stream_backs_up(struct ew_http_request *request, size_t bytes);
 void ew_http_stream_end(struct ew_http_request *request);
 /* Ends the request by 101 Switching Protocols, to `protocol`: its connection is the caller's from
  * now on, with whatever of the answer is still to be sent and whatever the client has said behind

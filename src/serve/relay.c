@@ -187,7 +187,8 @@ static void pass_on(struct ew_relay *r)
     if (!x->http || r->told_end) /* the end goes out with what ends it */
         return;
     ew_exchange_start_stream(x);
-    if (ew_exchange_write(x, NULL) && !r->paused && r->call) {
+    bool full = ew_exchange_write(x, NULL) || ew_http_stream_backs_up(x->http, EW_RELAY_UNSENT_MAX);
+    if (full && !r->paused && r->call) {
         r->paused = true; /* a slow reader slows the place, and nobody's memory fills */
         ew_upstream_pause(r->call);
     }

@@ -17,6 +17,8 @@
 
 enum {
     EW_RELAY_HELD_MAX = 256 << 10,       /* bytes held back before the first token */
+    EW_RELAY_UNSENT_MAX = 64 << 10,      /* bytes that a slow client leaves unread, before the place
+                                            is slowed, too: what came in one piece on top of it */
     EW_RELAY_ERROR_BYTES_MAX = 64 << 10, /* of an answer that is an error */
     EW_RELAY_EVENTS_MAX = 1 << 20,       /* of a stream: an answer that never ends has an end */
 };

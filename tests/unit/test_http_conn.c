@@ -269,6 +269,38 @@ static void test_a_slow_readers_bytes_are_bounded_and_drained_is_told(void **sta
     http_world_close(&world);
 }
 
+static void test_a_stream_that_backs_up_is_told_when_it_is_drained(void **state)
+{
+    (void)state;
+    enum { MUCH = 100000 };
+    static char piece[10000];
+    struct http_world world;
+    const struct ew_http_params params = http_world_params();
+    http_world_open(&world, &params);
+    int fd = http_world_connect(&world);
+    http_world_say(&world, fd, "GET /hold HTTP/1.1\r\n\r\n");
+    http_world_turn_until(&world, &world.waiting_count, 1);
+    struct ew_http_request *request = world.waiting[0];
+    assert_false(ew_http_stream_backs_up(request, 0)); /* and nobody wants to be told */
+    int writes = 0;
+    for (; !ew_http_stream_backs_up(request, MUCH); writes++) {
+        assert_true(writes < 10000);
+        assert_int_equal(ew_http_stream_write(request, (struct ew_str){piece, sizeof piece}, NULL),
+                         0);
+    }
+    assert_true(ew_http_stream_unsent(request) <= MUCH + 2 * sizeof piece);
+    for (int i = 0; world.drained_count == 0 && i < 20000; i++) {
+        while (recv(fd, piece, sizeof piece, 0) > 0)
+            ;
+        http_world_turn(&world);
+        usleep(200);
+    }
+    assert_int_equal(world.drained_count, 1);
+    assert_false(ew_http_stream_backs_up(request, MUCH));
+    close(fd);
+    http_world_close(&world);
+}
+
 static void test_a_reader_that_stands_still_is_cut_off(void **state)
 {
     (void)state;
@@ -364,6 +396,7 @@ int main(void)
         cmocka_unit_test(test_idle_connections_are_closed_in_silence),
         cmocka_unit_test(test_no_time_runs_while_the_caller_works),
         cmocka_unit_test(test_a_slow_readers_bytes_are_bounded_and_drained_is_told),
+        cmocka_unit_test(test_a_stream_that_backs_up_is_told_when_it_is_drained),
         cmocka_unit_test(test_a_reader_that_stands_still_is_cut_off),
     };
     alarm(120);
