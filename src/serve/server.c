@@ -147,7 +147,10 @@ static void on_end(void *user)
     server->state = EW_SERVER_DRAINING;
     server->drain_ns = after(now(), server->config->drain_timeout_s);
     ew_notify_stopping();
-    ew_log(EW_LOG_INFO, "ending: %u requests are still answered", server->exchange_count);
+    if (server->exchange_count)
+        ew_log(EW_LOG_INFO, "ending: %u requests are still answered", server->exchange_count);
+    else
+        ew_log(EW_LOG_INFO, "ending");
     if (server->first_asked)
         ew_models_forget(ew_models_first(server->models), &server->first_waiter);
     server->first_asked = false;
