@@ -164,11 +164,6 @@ class Load:
         return sum(heard.header("device") == name for heard in self.heard)
 
 
-def reload(front, places, **how):
-    front.change(places, **how)
-    front.signal(signal.SIGHUP)
-
-
 @fault("devices", "devices join and leave by a reload under load: not one request fails")
 def join_and_leave(edgewise):
     behave = Behave(first_s=0.01, gap_s=0.005)
@@ -177,15 +172,14 @@ def join_and_leave(edgewise):
         time.sleep(0.3)
         assert load.by("b") == 0
         for _ in range(3):
-            reload(front, [device("a", a), device("b", b)])
+            front.reload([device("a", a), device("b", b)])
             seen = load.by("b")
             again_until(True, 5, lambda: load.by("b") > seen)
-            reload(front, [device("b", b)])
-            time.sleep(0.2) # those that were decided before have begun
-            seen = len(a.asked)
+            front.reload([device("b", b)])
+            seen = stands_still(lambda: len(a.asked)) # what was decided before has begun
             time.sleep(0.2)
             assert len(a.asked) == seen, "who left was asked"
-            reload(front, [device("a", a)])
+            front.reload([device("a", a)])
             seen = load.by("a")
             again_until(True, 5, lambda: load.by("a") > seen)
         heard = load.stop()
@@ -198,7 +192,7 @@ def leaves_midst(edgewise):
             Front(edgewise, [device("a", a)]) as front:
         request = front.begin()
         a.until_asked(1)
-        reload(front, [device("b", b)])
+        front.reload([device("b", b)])
         again_until("b", 5, lambda: front.ask().header("device"))
         heard = whole(front.hear(request), 50, by="a")
         assert front.row(heard)["device"] == "a"
@@ -524,9 +518,7 @@ def completions(edgewise):
         assert reply.status == 200, f"status {reply.status}: {reply.body[:200]}"
         assert reply.text() == words(5), f"'{reply.text()}'"
         with Upstream(api="anthropic") as c:
-            front.change([device("c", c)])
-            front.signal(signal.SIGHUP)
-            time.sleep(0.3)
+            front.reload([device("c", c)])
             reply = front.post("/v1/completions", {"model": MODEL, "prompt": "Once"})
             assert reply.status in (400, 404, 503), f"status {reply.status}"
             reply.fault()
@@ -609,7 +601,7 @@ def loop(edgewise):
         took = time.monotonic() - begin
         told(one.ask(stream=True), (508,))
         with Upstream() as a:
-            reload(two, [device("one", one.url), device("a", a)])
+            two.reload([device("one", one.url), device("a", a)])
             again_until(200, 10, lambda: one.ask().status)
             for i in range(6):
                 whole(one.ask(stream=i % 2 == 0), by="two")
@@ -673,7 +665,7 @@ def storm(edgewise):
             thread.start()
         for turn in range(4):
             time.sleep(STORM_S / 5)
-            reload(front, devices[turn % 3:], clouds=clouds, policy=policy)
+            front.reload(devices[turn % 3:], clouds=clouds, policy=policy)
         for thread in threads:
             thread.join()
         if wrong:

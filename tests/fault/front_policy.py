@@ -1,7 +1,6 @@
 """front_policy.py - what policy makes of places that can't, or mustn't, answer. Part of
 front_faults.py."""
 import json
-import signal
 import time
 
 from front_world import (MODEL, NONE_STATUSES, SLACK, Front, broken, cloud, device, fault, keys_of,
@@ -105,7 +104,7 @@ def in_situation(edgewise, situation, with_cloud=True):
     clouds = [cloud("sky", sky, models={"*": "big"}, quality=0.9)] if with_cloud else []
     front = Front(edgewise, situation.devices(a), clouds, policy, more, key=keys["plain"])
     front.keys = keys
-    time.sleep(0.05) # the first look at the device
+    front.until_healthy("a")
     held = situation.ready(front, a) if situation.ready else None
     if situation.behave:
         a.behave = situation.behave
@@ -242,7 +241,7 @@ for SITUATION in SITUATIONS:
 @fault("no cloud", "a prompt that may be too long, by its bytes, is for the device to judge")
 def may_be_too_long(edgewise):
     with Upstream(ctx=64) as a, Front(edgewise, [device("a", a)]) as front:
-        time.sleep(0.05) # the first look at the device
+        front.until_healthy("a")
         whole(front.ask("word " * 150), by="a")
         heard = told(front.ask("word " * 400), (400,))
         assert len(a.asked) == 1, "it was asked what certainly is too long"
@@ -357,9 +356,7 @@ def budget(edgewise):
             assert row["reason"] == "budget", f"the row has reason {row['reason']}"
             assert len(sky.asked) == count == 2, f"{count} answers of 0.0008 for 0.002 dollars"
             with Upstream() as a:
-                front.change([device("a", a)], [sections], {"on_full": "reject"})
-                front.signal(signal.SIGHUP)
-                time.sleep(0.3)
+                front.reload([device("a", a)], [sections], {"on_full": "reject"})
                 whole(front.ask(), by="a")
             return f"{count} answers, then {heard.status}: {heard.error['message']}"
 

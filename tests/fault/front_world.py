@@ -10,6 +10,7 @@ answer takes no longer than a test wants it to."""
 import hashlib
 import json
 import os
+import signal
 import sys
 import time
 
@@ -109,14 +110,26 @@ class Front(Server):
         """JSON is YAML, too."""
         return "".join(f"{key}: {json.dumps(value)}\n" for key, value in self.sections.items())
 
-    def change(self, devices=(), clouds=(), policy=None, more=None):
-        """Another configuration, taken up by a reload."""
+    def reload(self, devices=(), clouds=(), policy=None, more=None):
+        """Another configuration, until it holds."""
         self.sections = self.make(devices, clouds, policy, more)
         self.configure(self.text())
+        self.signal(signal.SIGHUP)
+        wanted = sorted(one["name"] for one in [*devices, *clouds])
+        again_until(wanted, 10, lambda: sorted(one["name"] for one in self.places()))
+
+    def places(self):
+        return self.get("/v1/edgewise/fleet").json()["places"]
 
     @property
     def url(self):
         return f"http://127.0.0.1:{self.port}/v1"
+
+    def until_healthy(self, name):
+        """Until it has looked at that device, and knows its models."""
+        def health():
+            return next(one["health"] for one in self.places() if one["name"] == name)
+        again_until("healthy", 10, health)
 
     def body(self, prompt="Say something.", **more):
         return {"model": MODEL, "messages": [{"role": "user", "content": prompt}]} | more
