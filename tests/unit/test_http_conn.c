@@ -278,7 +278,7 @@ static void test_a_stream_that_backs_up_is_told_when_it_is_drained(void **state)
     const struct ew_http_params params = http_world_params();
     http_world_open(&world, &params);
     int fd = http_world_connect(&world);
-    http_world_say(&world, fd, "GET /hold HTTP/1.1\r\n\r\n");
+    http_world_say(&world, fd, "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
     http_world_turn_until(&world, &world.waiting_count, 1);
     struct ew_http_request *request = world.waiting[0];
     assert_false(ew_http_stream_backs_up(request, 0)); /* and nobody wants to be told */
