@@ -70,7 +70,7 @@ def term_in_body(tried):
                .encode() + body[:20])
         until("its connection", lambda: server.gauge("edgewise_connections") > 1)
         server.signal(signal.SIGTERM)
-        server.until_said("ending:")
+        server.until_said("ending")
         c.send(body[20:])
         reply = c.reply()
         assert reply.status == 200, f"status {reply.status}: {reply.body[:200]}"
@@ -105,7 +105,7 @@ def term_twice(tried):
         stream = server.open_chat("Tell a story.", max_tokens=3000).begin()
         stream.first()
         server.signal(signal.SIGTERM)
-        server.until_said("ending:")
+        server.until_said("ending")
         server.signal(signal.SIGTERM)
         try:
             stream.rest()
