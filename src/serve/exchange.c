@@ -401,7 +401,9 @@ static void admit(struct ew_exchange *x)
         r->sampling.seed = ew_rng_next(&x->server->rng);
     ew_server_id(x->server, r->kind == EW_REQUEST_CHAT ? "chatcmpl-" : "cmpl-", x->reply_id,
                  sizeof x->reply_id);
-    if (x->way.only_engine || r->load_only)
+    if (r->load_only && !ew_models_find(x->server->models, r->model))
+        ew_exchange_conclude(x); /* other places load what they are asked for by themselves */
+    else if (x->way.only_engine || r->load_only)
         ew_exchange_load(x);
     else
         claim(x);

@@ -12,7 +12,7 @@
  * of a paragraph. The newest answer counts a tenth. */
 static const struct ew_habit habit_first = {.tokens_per_byte = .25, .output_tokens = 150};
 #define HABIT_WEIGHT .1
-#define LATEST       ":latest" /* Ollama's clients put it behind names */
+#define LATEST       ":latest" /* Ollama and its clients put it behind names, or don't */
 
 /* ---- models ---- */
 
@@ -56,11 +56,16 @@ double ew_fleet_quality(const struct ew_fleet *fleet, const char *model)
     return row ? row->score : NAN;
 }
 
-static bool is_called(const char *name, const char *asked)
+static size_t bytes_untagged(const char *name)
 {
-    size_t bytes = strlen(name);
-    return strncmp(name, asked, bytes) == 0 &&
-           (!asked[bytes] || strcmp(asked + bytes, LATEST) == 0);
+    size_t bytes = strlen(name), tag = sizeof LATEST - 1;
+    return bytes > tag && strcmp(name + bytes - tag, LATEST) == 0 ? bytes - tag : bytes;
+}
+
+bool ew_fleet_is_called(const char *name, const char *asked)
+{
+    size_t bytes = bytes_untagged(name);
+    return bytes == bytes_untagged(asked) && strncmp(name, asked, bytes) == 0;
 }
 
 /* A cloud's map: the name itself before what stands for all others. */
@@ -68,7 +73,7 @@ static const struct ew_member_model *mapped(const struct ew_member *m, const cha
 {
     const struct ew_member_model *others = NULL;
     for (unsigned i = 0; i < m->facts.name_count && i < m->model_count; i++) {
-        if (is_called(m->facts.names[i].asked, asked))
+        if (ew_fleet_is_called(m->facts.names[i].asked, asked))
             return &m->models[i];
         if (strcmp(m->facts.names[i].asked, "*") == 0)
             others = &m->models[i];
@@ -83,7 +88,7 @@ const struct ew_member_model *ew_fleet_model(const struct ew_member *m, const ch
     if (m->place.kind == EW_PLACE_CLOUD)
         found = mapped(m, asked);
     for (unsigned i = 0; m->place.kind != EW_PLACE_CLOUD && i < m->model_count && !found; i++)
-        if (is_called(m->models[i].name, asked))
+        if (ew_fleet_is_called(m->models[i].name, asked))
             found = &m->models[i];
     if (found)
         *there = found->name;

@@ -111,6 +111,8 @@ unsigned ew_fleet_size(const struct ew_fleet *fleet);                           
 struct ew_policy *ew_fleet_policy(struct ew_fleet *fleet);
 struct ew_upstreams *ew_fleet_upstreams(struct ew_fleet *fleet);
 
+/* Whether a model is meant: ":latest" behind either name is as good as nothing. */
+bool ew_fleet_is_called(const char *name, const char *asked);
 /* The model of that name at the member; for a cloud what its map makes of it. NULL: it has none of
  * that name. `there` is how it is called there. The engine's are src/serve/models.h's to know. */
 const struct ew_member_model *ew_fleet_model(const struct ew_member *member, const char *asked,

@@ -138,12 +138,12 @@ static void reply_list(struct visit *v, enum which which, list_fn *write)
 static bool is_called(const struct ew_wire_model *model, const struct ew_models_entry *entry,
                       const char *name)
 {
-    return strcmp(model->name, entry ? entry->name : name) == 0;
+    return entry ? strcmp(model->name, entry->name) == 0 : ew_fleet_is_called(model->name, name);
 }
 
 typedef int one_fn(const struct ew_wire_model *model, struct ew_buf *out);
 
-/* The engine's models go by several names; what other places have, by one. */
+/* The engine's models go by several names, its path among them. */
 static void reply_one(struct visit *v, const char *name, one_fn *write)
 {
     const struct ew_models_entry *entry = ew_models_find(v->server->models, name);

@@ -495,6 +495,36 @@ def ollama_clients(edgewise):
     return "streamed and not; listed in /api/tags"
 
 
+@fault("wires", "':latest' behind a model's name, here or there, is as good as nothing")
+def latest(edgewise):
+    with Upstream(models=["m:latest", "n"]) as a, \
+            Front(edgewise, [device("a", a, models=["m:latest", "n"])]) as front:
+        for asked, there in (("m", "m:latest"), ("m:latest", "m:latest"), ("n:latest", "n")):
+            whole(front.ask(model=asked), by="a")
+            got = a.asked[-1].json()["model"]
+            assert got == there, f"{asked} was asked for as {got}"
+            for reply in (front.post("/api/show", {"model": asked}),
+                          front.get(f"/v1/models/{asked}")):
+                assert reply.status == 200, f"{asked}: {reply.status} {reply.body[:200]}"
+        told(front.ask(model="m:lates"), (404,))
+        return "asked for by the device's own name"
+
+
+@fault("wires", "Ollama's clients load and let go of models that devices have, which is no news there")
+def load_only(edgewise):
+    with Upstream() as a, Front(edgewise, [device("a", a)]) as front:
+        for path in ("/api/generate", "/api/chat"):
+            for more, reason in (({}, "load"), ({"keep_alive": 0}, "unload")):
+                reply = front.post(path, {"model": MODEL} | more)
+                assert reply.status == 200, f"{path}: {reply.status} {reply.body[:200]}"
+                said = reply.json()
+                assert (said["done"], said["done_reason"]) == (True, reason), f"{path}: {said}"
+            assert front.post(path, {"model": "none"}).status == 404, "of a model that isn't there"
+        assert not a.asked, "the device was asked"
+        whole(front.ask())
+        return "load, unload"
+
+
 @fault("wires", "Ollama's clients hear of a device that breaks off, too")
 def ollama_breaks(edgewise):
     with Upstream(Behave(fault="cut", after=2)) as a, Front(edgewise, [device("a", a)]) as front:
