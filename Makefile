@@ -170,9 +170,10 @@ deps:
 demo: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@tools/demo.sh $(B)/edgewise
-# Needs PyPI: the official clients, of pinned versions, against the real server.
+# Needs PyPI: the official clients, of pinned versions, against the real server; with FRONT=1 through
+# a front before it, too.
 compat: all
-	@tests/compat/run.sh $(B)/edgewise $(ONLY)
+	@tests/compat/run.sh $(if $(FRONT),--front) $(B)/edgewise $(ONLY)
 # The faults of docs/FAULTS.md, done to the server; what they gave becomes the page.
 faults: all
 	@MODE=$(MODE) tests/fault/page.sh >docs/FAULTS.md.new && mv docs/FAULTS.md.new docs/FAULTS.md
@@ -213,7 +214,7 @@ help:
 	@echo "make bless      rewrite the golden files from what the program says now"
 	@echo "make fuzz       FUZZ=gguf, template, http, answer or wire for FUZZ_SECONDS=60 under libFuzzer (clang-14)"
 	@echo "make badfiles   rewrite docs/BAD_FILES.md from what bad files are told now"
-	@echo "make compat     official clients against the server (openai, litellm, ollama …; from PyPI)"
+	@echo "make compat     official clients (openai, litellm, ollama …; PyPI) against the server; FRONT=1"
 	@echo "make faults     rewrite docs/FAULTS.md from what faults do to the server now"
 	@echo "make soak       mixed load on the server for SECONDS=120, or SHORT=20000 short requests"
 	@echo "make peers      speed beside llama.cpp, llama-server, nginx, LiteLLM (docs/PEERS.md;"

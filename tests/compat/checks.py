@@ -63,8 +63,9 @@ def raises(kind, function, *args, **more):
 class Server:
     """Where it is, what it has, and how busy it is."""
 
-    def __init__(self, url, key, limited_key, model, tools_model):
+    def __init__(self, url, device, key, limited_key, model, tools_model):
         self.url = url.rstrip("/")
+        self.computing = [self.url] + ([device.rstrip("/")] if device else [])
         self.key, self.limited_key = key, limited_key
         self.model, self.tools_model = model, tools_model
 
@@ -75,8 +76,8 @@ class Server:
     def bearer(self):
         return {"Authorization": f"Bearer {self.key}"}
 
-    def get(self, path):
-        request = urllib.request.Request(self.url + path, headers=self.bearer())
+    def get(self, path, url=None):
+        request = urllib.request.Request((url or self.url) + path, headers=self.bearer())
         with urllib.request.urlopen(request, timeout=30) as reply:
             return reply.read().decode()
 
@@ -97,19 +98,22 @@ class Server:
                 return
         skip("the server takes requests without a key")
 
-    def running(self):
+    def running(self, url):
         try:
-            text = self.get("/metrics")
+            text = self.get("/metrics", url)
         except urllib.error.HTTPError:
             text = ""
         found = re.findall(r"^edgewise_running_requests(?:\{.*\})? ([0-9.]+)$", text, re.M)
         return sum(map(float, found)) if found else skip("no gauge of running requests at /metrics")
 
     def until_running(self, count):
+        """At a front, and at the device behind it, if that is told."""
         begin = time.monotonic()
-        while (now := self.running()) != count:
-            assert time.monotonic() - begin < FREE_S, f"after {FREE_S} s {now:g} are running"
-            time.sleep(0.01)
+        for url in self.computing:
+            while (now := self.running(url)) != count:
+                assert time.monotonic() - begin < FREE_S, \
+                    f"after {FREE_S} s {now:g} are running at {url}"
+                time.sleep(0.01)
 
 
 def user(text):
@@ -123,6 +127,7 @@ LONG = {"max_tokens": 3000, "logit_bias": {"0": -100, "2": -100}} # SmolLM2's en
 def read_arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("--url", required=True)
+    parser.add_argument("--device", help="the device behind it, if it is a front for one only")
     parser.add_argument("--key", default="any")
     parser.add_argument("--limited-key")
     parser.add_argument("--model", default="smollm2-135m")

@@ -1,14 +1,15 @@
 #!/bin/bash
 # curl.sh - what curl gets: streams as they come on the wire (curl -N), heads, statuses, framing.
 #
-#     tests/compat/curl.sh --url URL [--key KEY] [--limited-key KEY] [--model NAME] …
+#     tests/compat/curl.sh --url URL [--device URL] [--key KEY] [--limited-key KEY] [--model NAME] …
 #
 # A line for each check and last "N passed, N failed[, N skipped]", as checks.py prints them; so are
 # the arguments.
-url='' key=any limited_key='' model=smollm2-135m
+url='' device='' key=any limited_key='' model=smollm2-135m
 while [ $# -gt 1 ]; do
     case $1 in
     --url) url=${2%/} ;;
+    --device) device=${2%/} ;;
     --key) key=$2 ;;
     --limited-key) limited_key=$2 ;;
     --model) model=$2 ;;
@@ -69,19 +70,21 @@ ollama_body() { # MORE
 # 3000 tokens, and none that ends a turn of SmolLM2.
 endless='"stream": true, "max_tokens": 3000, "logit_bias": {"0": -100, "2": -100}'
 
-running() {
-    curl -sS -m 10 -H "$bearer" "$url/metrics" |
+running() { # URL
+    curl -sS -m 10 -H "$bearer" "$1/metrics" |
         awk '/^edgewise_running_requests/ { n += $2; seen = 1 } END { print seen ? n : "unknown" }'
 }
 until_running() { # COUNT
-    local now
-    for _ in $(seq $((free_s * 20))); do
-        now=$(running)
-        [ "$now" = unknown ] && echo "no gauge of running requests at /metrics" && exit 77
-        [ "$now" = "$1" ] && return
-        sleep .05
+    local now at
+    for at in "$url" $device; do
+        for _ in $(seq $((free_s * 20))); do
+            now=$(running "$at")
+            [ "$now" = unknown ] && echo "no gauge of running requests at /metrics" && exit 77
+            [ "$now" = "$1" ] && continue 2
+            sleep .05
+        done
+        echo "after $free_s s $now are running at $at" && exit 1
     done
-    echo "after $free_s s $now are running" && exit 1
 }
 
 # ---- streams ----

@@ -7,7 +7,7 @@ import jsonschema
 import ollama
 import pydantic
 
-from checks import check, main, raises, same, server, user
+from checks import check, main, raises, same, server, skip, user
 
 GREEDY = {"temperature": 0, "num_predict": 24}
 FRANCE = user("What is the capital of France?")
@@ -182,7 +182,6 @@ def raw():
 @check("an empty prompt loads the model, keep_alive 0 lets it go, and it comes back")
 def loads():
     same(client.generate(model=server.model).done_reason, "load", "done_reason")
-    assert server.model in [m.model for m in client.ps().models], "it isn't in memory"
     same(client.chat(model=server.model, messages=[]).done_reason, "load", "done_reason of chat")
     same(client.generate(model=server.model, keep_alive=0).done_reason, "unload", "done_reason")
     same(chat(keep_alive="5m").eval_count, 24, "eval_count afterwards")
@@ -191,18 +190,30 @@ def loads():
 
 # ---- lists ----
 
-@check("list, ps and show tell of the model")
+def listed():
+    return {m.model: m for m in client.list().models}[server.model]
+
+
+@check("list and show have the model")
 def lists():
-    chat()
-    listed = {m.model: m for m in client.list().models}
-    one = listed[server.model]
-    assert one.size > 0 and one.modified_at and len(one.digest) == 64, f"{one}"
-    assert server.model in [m.model for m in client.ps().models], "ps doesn't have it"
-    shown = client.show(server.model)
+    one, shown = listed(), client.show(server.model)
+    same(len(one.digest), 64, "the digits of its digest")
     same(shown.details.family, one.details.family, "family")
     assert "completion" in shown.capabilities, f"capabilities: {shown.capabilities}"
-    return [one.size, one.details.format, one.details.family, one.details.quantization_level,
-            shown.capabilities]
+    return shown.capabilities
+
+
+@check("list, ps and show tell of the model's file and of its place in memory")
+def files():
+    chat()
+    one = listed()
+    if not one.size:
+        skip("the server doesn't have the file itself: it is a front")
+    assert one.modified_at, f"{one}"
+    assert server.model in [m.model for m in client.ps().models], "ps doesn't have it"
+    client.generate(model=server.model, keep_alive=-1)
+    assert server.model in [m.model for m in client.ps().models], "ps doesn't have it any more"
+    return [one.size, one.details.format, one.details.family, one.details.quantization_level]
 
 
 @check("NAME:latest is NAME")
@@ -231,6 +242,7 @@ def no_model():
 
 @check("what is wrong is ResponseError 400 that says what")
 def wrong():
+    refused(400, generate, prompt="word " * 150000)
     return [refused(400, call, **more) for call, more in (
         (chat, {"options": {"temperature": "hot"}}),
         (chat, {"messages": [{"role": "king", "content": "a"}]}),
@@ -240,8 +252,7 @@ def wrong():
         (generate, {"suffix": "The end."}),
         (generate, {"context": [1, 2, 3]}),
         (generate, {"template": "{{ .Prompt }}"}),
-        (generate, {"images": [b"\x89PNG\r\n\x1a\n"]}),
-        (generate, {"prompt": "word " * 150000}))]
+        (generate, {"images": [b"\x89PNG\r\n\x1a\n"]}))]
 
 
 @check("what isn't served is ResponseError 404: pull, create, embed, delete")
