@@ -337,12 +337,18 @@ class Server:
         return self
 
     def __exit__(self, kind, *_):
+        """A server that is still there must end well: a sanitizer tells of leaks by the status."""
+        status = 0
         if self.process.poll() is None:
             self.signal(signal.SIGKILL if kind else signal.SIGTERM)
             try:
-                self.wait()
+                status = self.wait()
             except subprocess.TimeoutExpired:
                 self.signal(signal.SIGKILL)
                 self.wait()
+                status = "none: it had to be killed"
         self.process.stderr.close()
         self.folder.cleanup()
+        bad = [i for i, line in enumerate(self.log) if "Sanitizer" in line or "runtime error" in line]
+        said = self.log[bad[0]:bad[0] + 30] if bad else self.log[-20:]
+        assert kind or (status == 0 and not bad), f"exit status {status}:\n" + "\n".join(said)

@@ -23,6 +23,9 @@ static void reset(int fd)
     close(fd);
 }
 
+/* A busy machine is late once or twice; a server that is late is late each time. */
+enum { TRIES = 10 };
+
 enum leaving { CLOSES, RESETS, HALF_CLOSES, LEAVINGS };
 
 static void leave(int fd, enum leaving how)
@@ -35,7 +38,8 @@ static void leave(int fd, enum leaving how)
         assert_int_equal(shutdown(fd, SHUT_WR), 0);
 }
 
-static void check_gone(const char *ask, size_t more, enum leaving how)
+/* How long it took until that was told. */
+static uint64_t gone_ns(const char *ask, size_t more, enum leaving how)
 {
     struct http_world world;
     const struct ew_http_params params = http_world_params();
@@ -55,7 +59,7 @@ static void check_gone(const char *ask, size_t more, enum leaving how)
     uint64_t from = ew_clock_now_ns(&ew_clock_real);
     leave(fd, how);
     http_world_turn_until(&world, &world.gone_count, 1);
-    assert_true(world.gone_ns - from < 50 * (uint64_t)EW_NS_PER_MS);
+    const uint64_t took_ns = world.gone_ns - from;
     http_world_turn_for(&world, 0.02);
     assert_int_equal(world.gone_count, 1);
     assert_int_equal(http_world_counts(&world).connections, 0);
@@ -63,6 +67,15 @@ static void check_gone(const char *ask, size_t more, enum leaving how)
     if (how == HALF_CLOSES)
         close(fd);
     http_world_close(&world);
+    return took_ns;
+}
+
+static void check_gone(const char *ask, size_t more, enum leaving how)
+{
+    int tries = 1;
+    while (gone_ns(ask, more, how) >= 50 * (uint64_t)EW_NS_PER_MS)
+        if (++tries > TRIES)
+            fail_msg("told later than 50 ms, %d times", TRIES);
 }
 
 static void test_gone_is_told_within_50_ms_however_the_client_goes(void **state)
@@ -169,7 +182,7 @@ static void test_idle_connections_are_closed_in_silence(void **state)
     (void)state;
     struct http_world world;
     struct ew_http_params params = http_world_params();
-    params.header_timeout_s = 0.3;
+    params.header_timeout_s = 2;
     params.idle_timeout_s = 0.1;
     http_world_open(&world, &params);
     struct ew_buf heard;
@@ -180,11 +193,11 @@ static void test_idle_connections_are_closed_in_silence(void **state)
     assert_int_equal(http_world_listen(&world, fd, NULL, &heard), HEARD_END);
     assert_int_equal(heard.data[heard.bytes - 1], 'o');
     uint64_t took = ew_clock_now_ns(&ew_clock_real) - from;
-    assert_true(took >= 100 * (uint64_t)EW_NS_PER_MS && took < 250 * (uint64_t)EW_NS_PER_MS);
+    assert_true(took >= 100 * (uint64_t)EW_NS_PER_MS && took < 1900 * (uint64_t)EW_NS_PER_MS);
     ew_buf_clear(&heard);
     assert_int_equal(http_world_listen(&world, silent, NULL, &heard), HEARD_END);
     assert_int_equal(heard.bytes, 0);
-    assert_true(ew_clock_now_ns(&ew_clock_real) - from >= 300 * (uint64_t)EW_NS_PER_MS);
+    assert_true(ew_clock_now_ns(&ew_clock_real) - from >= 2 * (uint64_t)EW_NS_PER_S);
     close(silent);
     close(fd);
     ew_buf_fini(&heard);
