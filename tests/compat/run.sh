@@ -131,7 +131,7 @@ ask() { # URL OPTION…
 compare() { # LINES_OF_THE_DEVICE LINES_OF_THE_FRONT
     local name='s/^  \(ok\|skip\|FAIL\) *\([^:]*: [^:]*\).*/\2/p' skips
     skips=$(sed -n "/^  skip/$name" "$2")
-    diff <(grep -E '^  (ok|FAIL)' "$1" | grep -vFf <(echo "${skips:-none}")) \
+    diff <(grep -E '^  (ok|FAIL)' "$1" | grep -vFf <(printf %s "$skips")) \
         <(grep -E '^  (ok|FAIL)' "$2") >"$here/differ" && grep -q '^  ok' "$2"
 }
 
