@@ -120,6 +120,7 @@ static struct ew_http_request *begin_request(struct ew_http_conn *conn)
 void ew_http_conn_free(struct ew_http_conn *conn)
 {
     struct ew_http_server *server = conn->server;
+    ew_http_outbox_send(conn);
     if (conn->state == EW_HTTP_ANSWERING) {
         server->counts.active--;
         server->calling++;
@@ -194,7 +195,7 @@ static size_t send_now(struct ew_http_conn *conn, struct iovec *pieces, int coun
     return 0;
 }
 
-void ew_http_conn_send(struct ew_http_conn *conn, struct iovec *pieces, int count)
+void ew_http_conn_send_now(struct ew_http_conn *conn, struct iovec *pieces, int count)
 {
     EW_ASSERT(count <= PIECES_MAX);
     if (conn->broken)
@@ -210,6 +211,20 @@ void ew_http_conn_send(struct ew_http_conn *conn, struct iovec *pieces, int coun
                          pieces[i].iov_len - skip) < 0)
             ew_http_conn_break(conn);
     }
+    if (conn->state == EW_HTTP_READING) /* the next request may be there already */
+        enqueue(conn);
+}
+
+void ew_http_conn_send(struct ew_http_conn *conn, struct iovec *pieces, int count)
+{
+    bool waits = !conn->broken && !conn->ssl && evbuffer_get_length(output(conn)) == 0;
+    if (!waits || !ew_http_outbox_put(conn, pieces, count))
+        ew_http_conn_send_now(conn, pieces, count);
+}
+
+size_t ew_http_conn_unsent(const struct ew_http_conn *conn)
+{
+    return evbuffer_get_length(output(conn)) + ew_http_outbox_bytes(conn);
 }
 
 void ew_http_conn_ended(struct ew_http_conn *conn)
@@ -333,7 +348,7 @@ static bool step(struct ew_http_conn *conn)
     size_t waiting = evbuffer_get_length(input(conn));
     if (conn->closing) {
         evbuffer_drain(input(conn), waiting);
-        if (evbuffer_get_length(output(conn)) > 0)
+        if (ew_http_conn_unsent(conn) > 0)
             keep_writing(conn);
         else if (conn->ended)
             conn->broken = true;
@@ -341,7 +356,7 @@ static bool step(struct ew_http_conn *conn)
             linger(conn);
         return false;
     }
-    if (evbuffer_get_length(output(conn)) > 0) {
+    if (ew_http_conn_unsent(conn) > 0) {
         keep_writing(conn);
         return false;
     }
@@ -373,7 +388,7 @@ void ew_http_conn_drain(struct ew_http_conn *conn)
     char byte;
     if (conn->state != EW_HTTP_READING || conn->closing ||
         (conn->request && conn->request->parse.phase != EW_HTTP_START) ||
-        evbuffer_get_length(output(conn)) > 0)
+        ew_http_conn_unsent(conn) > 0)
         return;
     if (conn->fresh)
         set_deadline(conn, now(), drain_fresh_s);
@@ -401,7 +416,7 @@ static void on_written(struct bufferevent *bev, void *user)
     struct ew_http_server *server = conn->server;
     struct ew_http_request *request = conn->request;
     if (conn->state == EW_HTTP_ANSWERING && request->wants_drained && server->params.drained &&
-        evbuffer_get_length(output(conn)) == 0) {
+        ew_http_conn_unsent(conn) == 0) {
         request->wants_drained = false;
         server->calling++;
         server->params.drained(server->params.user, request);
@@ -416,7 +431,7 @@ static void on_event(struct bufferevent *bev, short what, void *user)
     if (what & BEV_EVENT_CONNECTED) {
         return; /* TLS is agreed on; the time for the request's head runs since the beginning */
     } else if ((what & BEV_EVENT_EOF) && conn->state == EW_HTTP_READING &&
-               evbuffer_get_length(output(conn)) > 0) {
+               ew_http_conn_unsent(conn) > 0) {
         /* All answers were given, the last one isn't read yet: who asks by `nc -N` gets it. */
         bufferevent_disable(bev, EV_READ);
         conn->closing = conn->ended = true;

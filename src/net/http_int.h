@@ -1,8 +1,9 @@
 /* http_int.h - what the files of the HTTP server share: server, connection, request.
  *
  * http_server.c listens and counts, http_conn.c moves bytes and knows when a connection ends,
- * http_reply.c writes answers, http_tls.c makes certificates usable. A connection is small and
- * holds a request only while there is one: idle connections are many, requests few. */
+ * http_outbox.c keeps what is said until the turn's end, http_reply.c writes answers, http_tls.c
+ * makes certificates usable. A connection is small and holds a request only while there is one:
+ * idle connections are many, requests few. */
 #ifndef EW_HTTP_INT_H
 #define EW_HTTP_INT_H
 
@@ -22,6 +23,8 @@ enum {
 
 struct bufferevent;
 struct event;
+struct ew_http_letter;
+struct ew_http_outbox;
 
 enum ew_http_request_state {
     EW_HTTP_UNUSED,    /* a spare, or just ended: whoever still calls has a bug */
@@ -68,6 +71,7 @@ struct ew_http_conn {
     bool adopted;               /* opened by ourselves: rests between requests without a limit */
     void (*closed)(void *user); /* of an adopted one; NULL: nobody wants to know */
     void *closed_user;
+    struct ew_http_letter *letter; /* what waits for the turn's end; NULL: nothing */
     char peer[INET6_ADDRSTRLEN];
     LIST_ENTRY(ew_http_conn) link;
     TAILQ_ENTRY(ew_http_conn) queue;
@@ -87,6 +91,7 @@ struct ew_http_server {
     bool draining;
     int calling; /* depth of callbacks of the caller's */
     struct ew_http_conns conns;
+    struct ew_http_outbox *outbox;
     struct ew_http_queue queue; /* have something to do, but not from inside a caller's call */
     struct ew_http_spares spares;
     int spare_count;
@@ -105,10 +110,22 @@ struct ew_http_conn *ew_http_conn_adopt(struct ew_http_server *server, struct bu
 void ew_http_conn_free(struct ew_http_conn *conn); /* gone is told if the caller had a request */
 void ew_http_conn_drain(struct ew_http_conn *conn);
 void ew_http_conn_advance(struct ew_http_conn *conn); /* conn may be freed by it */
+/* At the end of this turn of the loop, or now; in order. */
 void ew_http_conn_send(struct ew_http_conn *conn, struct iovec *pieces, int count);
+void ew_http_conn_send_now(struct ew_http_conn *conn, struct iovec *pieces, int count);
+size_t ew_http_conn_unsent(const struct ew_http_conn *conn);
 /* The request of this connection is answered, whole or not. */
 void ew_http_conn_ended(struct ew_http_conn *conn);
 void ew_http_conn_break(struct ew_http_conn *conn); /* frees it, but not now */
+
+/* http_outbox.c */
+int ew_http_outbox_open(struct ew_http_outbox **gives, struct ew_err *err);
+void ew_http_outbox_close(struct ew_http_outbox **outbox);
+/* False: it is to be sent now. */
+bool ew_http_outbox_put(struct ew_http_conn *conn, const struct iovec *pieces, int count);
+void ew_http_outbox_send(struct ew_http_conn *conn); /* what waits of it */
+void ew_http_outbox_send_all(struct ew_http_server *server);
+size_t ew_http_outbox_bytes(const struct ew_http_conn *conn);
 
 /* http_reply.c */
 /* The server's own answer to a request that it doesn't hand on; closes afterwards. */

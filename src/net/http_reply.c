@@ -251,12 +251,21 @@ static struct iovec chunk_line(char line[20], size_t bytes)
 size_t ew_http_stream_unsent(const struct ew_http_request *request)
 {
     EW_ASSERT(request->state != EW_HTTP_UNUSED);
-    return evbuffer_get_length(bufferevent_get_output(request->conn->bev));
+    return ew_http_conn_unsent(request->conn);
+}
+
+/* What only waits for the turn's end doesn't count: nobody would be told when that has left. */
+static bool unsent_beyond(struct ew_http_request *request, size_t bytes)
+{
+    if (ew_http_stream_unsent(request) <= bytes)
+        return false;
+    ew_http_outbox_send(request->conn);
+    return ew_http_stream_unsent(request) > bytes;
 }
 
 bool ew_http_stream_backs_up(struct ew_http_request *request, size_t bytes)
 {
-    bool much = ew_http_stream_unsent(request) > bytes;
+    bool much = unsent_beyond(request, bytes);
     request->wants_drained = request->wants_drained || much;
     return much;
 }
@@ -264,11 +273,12 @@ bool ew_http_stream_backs_up(struct ew_http_request *request, size_t bytes)
 int ew_http_stream_write(struct ew_http_request *request, struct ew_str data, struct ew_err *err)
 {
     EW_ASSERT(request->state == EW_HTTP_STREAMING);
-    size_t unsent = ew_http_stream_unsent(request);
-    if (data.bytes > EW_HTTP_UNSENT_MAX || unsent > EW_HTTP_UNSENT_MAX - data.bytes) {
+    if (data.bytes > EW_HTTP_UNSENT_MAX ||
+        unsent_beyond(request, EW_HTTP_UNSENT_MAX - data.bytes)) {
         request->wants_drained = true;
         return ew_fail(err, EW_ELIMIT, "%zu bytes wait unread by %s and %zu more: the limit is %u",
-                       unsent, request->conn->peer, data.bytes, EW_HTTP_UNSENT_MAX);
+                       ew_http_stream_unsent(request), request->conn->peer, data.bytes,
+                       EW_HTTP_UNSENT_MAX);
     }
     /* An empty chunk would be the last one. */
     if (data.bytes == 0 || request->parse.head_only)
@@ -303,6 +313,7 @@ struct bufferevent *ew_http_upgrade(struct ew_http_request *request, const char 
     const struct answer answer = {.status = 101, .more = added(request), .framing = NO_BODY};
     struct iovec piece = write_head(conn, &answer, request->parse.minor);
     ew_http_conn_send(conn, &piece, 1);
+    ew_http_outbox_send(conn);
     struct bufferevent *bev = conn->bev;
     bufferevent_disable(bev, EV_READ);
     bufferevent_setcb(bev, NULL, NULL, NULL, NULL);
@@ -322,6 +333,7 @@ void ew_http_abort(struct ew_http_request *request)
     EW_ASSERT(request->state == EW_HTTP_ASKED || request->state == EW_HTTP_STREAMING);
     struct ew_http_conn *conn = request->conn;
     conn->closing = true;
+    ew_http_outbox_send(conn);
     if (request->state == EW_HTTP_ASKED || stream_framing(request) != BY_CHUNKS ||
         request->parse.head_only || ew_http_stream_unsent(request) > 0) {
         conn->reset = true;

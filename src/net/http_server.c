@@ -153,6 +153,7 @@ static void on_work(evutil_socket_t fd, short what, void *user)
 {
     (void)fd, (void)what;
     struct ew_http_server *server = user;
+    ew_http_outbox_send_all(server);
     /* Only those that are there now: what they cause is for the next turn. */
     struct ew_http_conn *last = TAILQ_LAST(&server->queue, ew_http_queue);
     for (struct ew_http_conn *conn; (conn = TAILQ_FIRST(&server->queue)) != NULL;) {
@@ -163,6 +164,7 @@ static void on_work(evutil_socket_t fd, short what, void *user)
         if (done)
             break;
     }
+    ew_http_outbox_send_all(server);
     if (!TAILQ_EMPTY(&server->queue))
         event_active(server->work, EV_TIMEOUT, 1);
 }
@@ -186,6 +188,8 @@ static int open_events(struct ew_http_server *server, struct ew_err *err)
     server->accept = event_new(server->loop, server->fd, EV_READ | EV_PERSIST, on_accept, server);
     server->accept_again = evtimer_new(server->loop, on_accept_again, server);
     server->work = event_new(server->loop, -1, 0, on_work, server);
+    if (ew_http_outbox_open(&server->outbox, err) != 0)
+        return EW_ENOMEM;
     if (!server->accept || !server->accept_again || !server->work ||
         event_add(server->accept, NULL) < 0)
         return ew_fail(err, EW_ENOMEM, "no memory for a server");
@@ -315,6 +319,7 @@ void ew_http_server_close(struct ew_http_server **owned)
     }
     if (server->work)
         event_free(server->work);
+    ew_http_outbox_close(&server->outbox);
     ew_buf_fini(&server->head);
     SSL_CTX_free(server->tls);
     free(server);

@@ -421,11 +421,13 @@ int ew_upstreams_open(struct ew_upstreams **gives, struct ew_loop *loop, struct 
     TAILQ_INIT(&upstreams->calls);
     TAILQ_INIT(&upstreams->spares);
     TAILQ_INIT(&upstreams->queue);
+    TAILQ_INIT(&upstreams->late);
     upstreams->bytes = malloc(EW_UPSTREAM_READ_BYTES);
     upstreams->work = event_new(ew_loop_base(loop), -1, 0, on_work, upstreams);
     upstreams->sweep = evtimer_new(ew_loop_base(loop), ew_upstream_sweep, upstreams);
+    upstreams->leave = event_new(ew_loop_base(loop), -1, 0, ew_upstream_leave, upstreams);
     int code = 0;
-    if (!upstreams->bytes || !upstreams->work || !upstreams->sweep)
+    if (!upstreams->bytes || !upstreams->work || !upstreams->sweep || !upstreams->leave)
         code = ew_fail(err, EW_ENOMEM, "no memory for a client");
     if (code == 0)
         code = ew_resolver_open(&upstreams->resolver, loop, err);
@@ -453,6 +455,8 @@ void ew_upstreams_close(struct ew_upstreams **owned)
         event_free(upstreams->work);
     if (upstreams->sweep)
         event_free(upstreams->sweep);
+    if (upstreams->leave)
+        event_free(upstreams->leave);
     free(upstreams->bytes);
     free(upstreams);
 }

@@ -30,8 +30,19 @@ static uint64_t now(void)
 
 /* ---- life ---- */
 
+static void forget_late(struct ew_upstream_conn *conn)
+{
+    struct ew_upstreams *upstreams = conn->origin->upstreams;
+    if (!conn->late)
+        return;
+    conn->late = false;
+    upstreams->late_count--;
+    TAILQ_REMOVE(&upstreams->late, conn, late_link);
+}
+
 static void close_socket(struct ew_upstream_conn *conn)
 {
+    forget_late(conn);
     if (conn->bev)
         ew_upstream_adopted_close(conn);
     if (conn->readable)
@@ -146,6 +157,29 @@ static void send_rest(struct ew_upstream_conn *conn)
         ew_upstream_set_deadline(call, now(), call->ask.stall_timeout_s);
 }
 
+void ew_upstream_leave(evutil_socket_t fd, short what, void *user)
+{
+    (void)fd, (void)what;
+    struct ew_upstreams *upstreams = user;
+    for (struct ew_upstream_conn *conn; (conn = TAILQ_FIRST(&upstreams->late)) != NULL;) {
+        forget_late(conn);
+        send_rest(conn);
+    }
+}
+
+/* Requests of one turn of the loop leave together, as answers do: http_outbox.c has the reason. */
+static void send_late(struct ew_upstream_conn *conn)
+{
+    enum { LATE_MAX = 32 };
+    struct ew_upstreams *upstreams = conn->origin->upstreams;
+    conn->late = true;
+    TAILQ_INSERT_TAIL(&upstreams->late, conn, late_link);
+    if (++upstreams->late_count == LATE_MAX)
+        ew_upstream_leave(-1, 0, upstreams);
+    else if (upstreams->late_count == 1)
+        event_active(upstreams->leave, EV_TIMEOUT, 1);
+}
+
 void ew_upstream_conn_begin(struct ew_upstream_conn *conn, struct ew_upstream_call *call)
 {
     conn->call = call;
@@ -163,7 +197,7 @@ void ew_upstream_conn_begin(struct ew_upstream_conn *conn, struct ew_upstream_ca
     if (conn->bev)
         ew_upstream_adopted_send(conn);
     else
-        send_rest(conn);
+        send_late(conn);
 }
 
 /* ---- in ---- */

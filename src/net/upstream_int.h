@@ -80,7 +80,9 @@ struct ew_upstream_conn {
     size_t sent; /* of request and body together */
     uint64_t idle_ns;
     struct ew_buf held;                 /* came, while the call is paused */
+    bool late;                          /* its request leaves at the end of the turn */
     TAILQ_ENTRY(ew_upstream_conn) link; /* idle or busy, of the origin */
+    TAILQ_ENTRY(ew_upstream_conn) late_link;
 };
 
 /* ADOPTED: a device that dialled in; it has the connections that it opened, and no others. */
@@ -107,7 +109,7 @@ enum { EW_UPSTREAM_BUCKETS = 256 };
 struct ew_upstreams {
     struct ew_loop *loop;
     struct ew_resolver *resolver;
-    struct event *work, *sweep;
+    struct event *work, *sweep, *leave;
     struct ew_upstream_curl *curl; /* NULL: not needed yet */
     bool sweeping, proxied;        /* http goes through a proxy */
     int lost_count;                /* of origins: their loss is to be told */
@@ -118,6 +120,8 @@ struct ew_upstreams {
     int origin_count, spare_count;
     struct ew_upstream_origins origins[EW_UPSTREAM_BUCKETS];
     struct ew_upstream_calls calls, spares, queue;
+    struct ew_upstream_conns late; /* whose requests leave at the end of the turn */
+    int late_count;
     struct ew_upstream_counts counts;
     char *bytes; /* EW_UPSTREAM_READ_BYTES of them: what was just read */
 };
@@ -170,6 +174,7 @@ void ew_upstream_origins_close(struct ew_upstreams *upstreams);
 void ew_upstream_sweep(int fd, short what, void *user);
 
 /* upstream_http.c */
+void ew_upstream_leave(int fd, short what, void *user); /* requests that wait for the turn's end */
 /* A connection to one of the origin's addresses, which are known. */
 void ew_upstream_conn_open(struct ew_upstream_call *call);
 /* The next address, or the failure. */
