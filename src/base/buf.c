@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CAPACITY_FIRST = 64 };
+enum { CAPACITY_FIRST = 256 };
 
 void ew_buf_init(struct ew_buf *buf, size_t max)
 {

@@ -303,22 +303,28 @@ void ew_jsonw_digits(struct ew_jsonw *json, double value, int digits)
 {
     char text[40];
     EW_ASSERT(digits >= 1 && digits <= 17);
-    if (whole_real(json, value, digits) || short_real(json, value, digits))
-        return;
-    snprintf(text, sizeof text, "%.*g", digits, value);
-    plain(json, isfinite(value) ? text : "null");
+    if (!isfinite(value)) {
+        ew_jsonw_null(json);
+    } else if (!whole_real(json, value, digits) && !short_real(json, value, digits)) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        plain(json, text);
+    }
 }
 
 void ew_jsonw_real(struct ew_jsonw *json, double value)
 {
     char text[40];
+    if (!isfinite(value)) {
+        ew_jsonw_null(json);
+        return;
+    }
     if (whole_real(json, value, 15))
         return;
     int digits = 15; /* every decimal of 15 digits survives; 17 always suffice for a double */
     do
         snprintf(text, sizeof text, "%.*g", digits, value);
-    while (strtod(text, NULL) != value && ++digits <= 17 && isfinite(value));
-    plain(json, isfinite(value) ? text : "null");
+    while (strtod(text, NULL) != value && ++digits <= 17);
+    plain(json, text);
 }
 
 void ew_jsonw_put_raw(struct ew_jsonw *json, struct ew_str key, struct ew_str value)
