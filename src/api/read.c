@@ -119,7 +119,13 @@ int ew_read_close(struct ew_read *in)
 
 void ew_read_path(char path[EW_READ_PATH_BYTES], const char *where, const char *key)
 {
-    snprintf(path, EW_READ_PATH_BYTES, "%s%s%s", where, *where ? "." : "", key);
+    size_t bytes = 0; /* for each field that is asked for: printf would take most of its time */
+    if (*where) {
+        ew_str_copy(path, EW_READ_PATH_BYTES - 1, where);
+        bytes = strlen(path);
+        path[bytes++] = '.';
+    }
+    ew_str_copy(path + bytes, EW_READ_PATH_BYTES - bytes, key);
 }
 
 void ew_read_wrong_type(struct ew_read *in, const char *path, const char *expected,

@@ -103,3 +103,10 @@ bool ew_str_is(struct ew_str str, const char *text)
 {
     return str.bytes == strlen(text) && memcmp(str.data, text, str.bytes) == 0;
 }
+
+void ew_str_copy(char *to, size_t size, const char *text)
+{
+    size_t bytes = strnlen(text, size - 1);
+    memcpy(to, text, bytes);
+    to[bytes] = '\0';
+}

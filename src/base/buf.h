@@ -33,5 +33,7 @@ void *ew_buf_extend(struct ew_buf *buf, size_t bytes, struct ew_err *err);
 const char *ew_buf_cstr(const struct ew_buf *buf); /* never NULL */
 
 bool ew_str_is(struct ew_str str, const char *text);
+/* snprintf(to, size, "%s", text), for what each request does: what doesn't fit is cut. */
+void ew_str_copy(char *to, size_t size, const char *text);
 
 #endif

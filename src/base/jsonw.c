@@ -26,7 +26,13 @@ static void put_text(struct ew_jsonw *json, const char *text)
 
 static void put_char(struct ew_jsonw *json, char c)
 {
-    put(json, &c, 1);
+    struct ew_buf *out = json->out;
+    if (json->err.code || !out->data || out->bytes >= out->capacity || out->bytes >= out->max) {
+        put(json, &c, 1);
+        return;
+    }
+    out->data[out->bytes++] = c;
+    out->data[out->bytes] = '\0';
 }
 
 static void new_line(struct ew_jsonw *json, int depth)
@@ -179,7 +185,9 @@ static void key_starts(struct ew_jsonw *json)
 
 static void key_ends(struct ew_jsonw *json)
 {
-    put(json, ": ", json->style == EW_JSONW_PRETTY ? 2 : 1);
+    put_char(json, ':');
+    if (json->style == EW_JSONW_PRETTY)
+        put_char(json, ' ');
     json->after_key = true;
 }
 

@@ -372,9 +372,9 @@ static void note_origin(struct ew_exchange *x, const char *client)
     x->arrived_ns = ew_http_arrival_ns(x->http);
     x->arrived_ms = (int64_t)at.tv_sec * 1000 + at.tv_nsec / (int64_t)EW_NS_PER_MS -
                     (int64_t)((at_ns - x->arrived_ns) / EW_NS_PER_MS);
-    snprintf(x->client, sizeof x->client, "%s", client);
-    snprintf(x->peer, sizeof x->peer, "%s", ew_http_peer(x->http));
-    snprintf(x->policy, sizeof x->policy, "%s", config->version);
+    ew_str_copy(x->client, sizeof x->client, client);
+    ew_str_copy(x->peer, sizeof x->peer, ew_http_peer(x->http));
+    ew_str_copy(x->policy, sizeof x->policy, config->version);
     x->tariff_cents_per_kwh = config->tariff_cents_per_kwh;
     x->keeps_prompt = config->ledger_prompts;
     x->durable = config->ledger_durable;

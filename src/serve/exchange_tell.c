@@ -80,7 +80,7 @@ struct ew_reply ew_exchange_reply(const struct ew_exchange *x)
         .load_ns = x->loading_ns && x->loaded_ns ? x->loaded_ns - x->loading_ns : 0,
         .total_ns = x->ended_ns ? x->ended_ns - x->arrived_ns : 0,
     };
-    snprintf(reply.id, sizeof reply.id, "%s", *id ? id : x->reply_id);
+    ew_str_copy(reply.id, sizeof reply.id, *id ? id : x->reply_id);
     if (*id && ew_answer_created_s(first->answer))
         reply.created_s = ew_answer_created_s(first->answer);
     return reply;

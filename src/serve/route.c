@@ -112,7 +112,7 @@ int ew_route_read(struct ew_exchange *x, struct ew_fault *fault)
                      "This request has been here already, or at too many.");
         return -1;
     }
-    snprintf(r->via, sizeof r->via, "%s", via ? via : "");
+    ew_str_copy(r->via, sizeof r->via, via ? via : "");
     r->edge_only = is_yes(ew_http_header(x->http, "X-Edgewise-Edge-Only"));
     r->degrade = is_yes(ew_http_header(x->http, "X-Edgewise-Degrade"));
     r->quality_min = config->quality_min;
@@ -342,8 +342,8 @@ static bool go(struct ew_exchange *x, size_t index, enum ew_reason reason, uint6
     r->reason = reason;
     r->attempts++;
     m->counts.begun++;
-    snprintf(r->there, sizeof r->there, "%s", scratch.there[index]);
-    snprintf(r->place, sizeof r->place, "%s", m->name);
+    ew_str_copy(r->there, sizeof r->there, scratch.there[index]);
+    ew_str_copy(r->place, sizeof r->place, m->name);
     return true;
 }
 

@@ -454,7 +454,7 @@ static int check_key(struct visit *v, struct ew_fault *fault)
         ew_fault_set(fault, 401, "invalid_api_key", NULL, "The API key given isn't known here.");
         return -1;
     }
-    snprintf(v->client, sizeof v->client, "%s", client->name);
+    ew_str_copy(v->client, sizeof v->client, client->name);
     return 0;
 }
 

@@ -85,9 +85,24 @@ static void test_bytes_may_hold_nul_and_str_compares_by_length(void **state)
     ew_buf_fini(&buf);
 }
 
+static void test_a_copy_is_cut_where_it_does_not_fit(void **state)
+{
+    (void)state;
+    char to[4];
+    ew_str_copy(to, sizeof to, "");
+    assert_string_equal(to, "");
+    ew_str_copy(to, sizeof to, "abc");
+    assert_string_equal(to, "abc");
+    ew_str_copy(to, sizeof to, "abcd");
+    assert_string_equal(to, "abc");
+    ew_str_copy(to, 1, "a");
+    assert_string_equal(to, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_copy_is_cut_where_it_does_not_fit),
         cmocka_unit_test(test_an_empty_buffer_is_an_empty_string),
         cmocka_unit_test(test_what_is_added_comes_out_in_order),
         cmocka_unit_test(test_the_ceiling_is_exact_and_a_failed_add_changes_nothing),
