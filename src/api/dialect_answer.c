@@ -8,6 +8,7 @@
 #include "api/scan_tree.h"
 #include "api/splice.h"
 #include "api/tools.h"
+#include "base/hash.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -381,11 +382,10 @@ void ew_answer_call_object(struct ew_answer *answer, struct ew_answer_call *call
 static void draw_id(struct ew_answer *answer, struct ew_answer_call *call)
 {
     const struct ew_request *request = answer->request;
-    uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
-    for (size_t i = 0; !answer->has_rng && i < request->messages.bytes; i++)
-        hash = (hash ^ (unsigned char)request->messages.data[i]) * 0x100000001b3u;
+    const struct ew_str *asked = &request->messages;
     if (!answer->has_rng)
-        ew_rng_init(&answer->rng, hash ^ request->sampling.seed);
+        ew_rng_init(&answer->rng, ew_hash_bytes(EW_HASH_START, asked->data, asked->bytes) ^
+                                      request->sampling.seed);
     answer->has_rng = true;
     ew_tools_draw_id(&answer->rng, call->id);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "serve/account.h"
 #include "serve/prepare.h"
@@ -291,13 +292,9 @@ void ew_exchange_load(struct ew_exchange *x)
 
 /* ---- arriving ---- */
 
-/* FNV-1a: only to tell clients apart. */
 static uint64_t hash(const char *text)
 {
-    uint64_t sum = 0xcbf29ce484222325u;
-    for (; *text; text++)
-        sum = (sum ^ (unsigned char)*text) * 0x100000001b3u;
-    return sum;
+    return ew_hash_bytes(EW_HASH_START, text, strlen(text));
 }
 
 /* Whose it is where no clients are configured: what the client says of itself, or where it is. */

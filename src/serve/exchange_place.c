@@ -42,15 +42,26 @@ void ew_exchange_compute(struct ew_exchange *x)
     ew_jobs_run(x->server->jobs, &x->job);
 }
 
+static void ask(struct ew_exchange *x)
+{
+    struct ew_fault fault;
+    x->state = EW_EXCHANGE_RELAYING;
+    int failed = ew_relay_begin(x);
+    if (failed && x->relay) {
+        ew_exchange_relayed(x);
+    } else if (failed) { /* no memory even for that: no other place would change it */
+        ew_fault_set(&fault, 503, NULL, NULL, "no memory for a request");
+        ew_exchange_fail(x, &fault);
+    }
+}
+
 /* It has its place: whatever is missing there is brought. */
 static void start(struct ew_exchange *x)
 {
     if (!x->begun_ns)
         x->begun_ns = now();
     if (x->way.member->facts.dialect) {
-        x->state = EW_EXCHANGE_RELAYING;
-        if (ew_relay_begin(x))
-            ew_exchange_relayed(x);
+        ask(x);
     } else if (x->job.streams) {
         ew_exchange_compute(x);
     } else {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 
 /* What is taken for a model that nothing is known of: English by a common vocabulary, and an answer
@@ -453,14 +454,27 @@ struct ew_upstreams *ew_fleet_upstreams(struct ew_fleet *fleet)
     return fleet->params.upstreams;
 }
 
+bool ew_fleet_auth(const struct ew_member *m, struct ew_http_header *header,
+                   char bearer[EW_FLEET_BEARER_BYTES])
+{
+    const struct ew_facts *f = &m->facts;
+    bearer[0] = '\0';
+    if (!f->key)
+        return false;
+    if (f->dialect->auth == EW_AUTH_BEARER) {
+        snprintf(bearer, EW_FLEET_BEARER_BYTES, "Bearer %s", f->key);
+        *header = (struct ew_http_header){"Authorization", bearer};
+    } else {
+        *header = (struct ew_http_header){"x-api-key", f->key};
+    }
+    return true;
+}
+
 /* ---- habits ---- */
 
 static uint64_t hash_of(const char *text)
 {
-    uint64_t sum = 0xcbf29ce484222325u; /* FNV-1a */
-    for (; *text; text++)
-        sum = (sum ^ (unsigned char)*text) * 0x100000001b3u;
-    return sum | 1;
+    return ew_hash_bytes(EW_HASH_START, text, strlen(text)) | 1;
 }
 
 struct ew_habit ew_fleet_habit(const struct ew_fleet *fleet, const char *model)

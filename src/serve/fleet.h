@@ -121,6 +121,12 @@ const struct ew_member_model *ew_fleet_model(const struct ew_member *member, con
 const struct ew_member_model *ew_fleet_default(const struct ew_member *member, const char **there);
 double ew_fleet_quality(const struct ew_fleet *fleet, const char *model); /* NAN: unknown */
 
+enum { EW_FLEET_BEARER_BYTES = 4200 }; /* of a key as it is shown */
+/* How the member is shown our key: one header into `header`, whose value may be `bearer`, which the
+ * caller wipes. False: it wants none. */
+bool ew_fleet_auth(const struct ew_member *member, struct ew_http_header *header,
+                   char bearer[EW_FLEET_BEARER_BYTES]);
+
 void ew_fleet_use(struct ew_member *member);
 void ew_fleet_done(struct ew_member *member);
 

@@ -208,27 +208,20 @@ void ew_fleet_look(struct ew_member *m, uint64_t now_ns)
 {
     struct ew_fleet *fleet = m->fleet;
     const struct ew_facts *f = &m->facts;
-    char url[EW_UPSTREAM_URL_MAX], bearer[4200];
-    struct ew_http_header headers[2];
-    size_t count = 0;
+    char url[EW_UPSTREAM_URL_MAX], bearer[EW_FLEET_BEARER_BYTES];
+    struct ew_http_header header;
     m->look_ns = now_ns + (uint64_t)(fleet->probe_s * EW_NS_PER_S);
     if (m->look)
         return;
     m->look_status = 0;
     m->looks_at_state = m->edgewise;
     snprintf(url, sizeof url, "%s%s", f->url, path_of(m));
-    if (f->key && f->dialect->auth == EW_AUTH_BEARER) {
-        snprintf(bearer, sizeof bearer, "Bearer %s", f->key);
-        headers[count++] = (struct ew_http_header){"Authorization", bearer};
-    } else if (f->key) {
-        headers[count++] = (struct ew_http_header){"x-api-key", f->key};
-    }
     const struct ew_upstream_ask ask = {
         .url = url,
         .origin = m->origin,
         .method = "GET",
-        .headers = headers,
-        .header_count = count,
+        .headers = &header,
+        .header_count = ew_fleet_auth(m, &header, bearer),
         .connect_timeout_s = fleet->connect_timeout_s,
         .head_timeout_s = LOOK_TIMEOUT_S,
         .stall_timeout_s = LOOK_TIMEOUT_S,

@@ -300,7 +300,7 @@ static int send_it(struct ew_relay *r, struct ew_err *err)
     const struct ew_dialect *d = m->facts.dialect;
     const struct ew_config *config = x->server->config;
     const char *path = x->job.request.kind == EW_REQUEST_CHAT ? d->chat_path : d->completion_path;
-    char url[EW_UPSTREAM_URL_MAX], bearer[4200];
+    char url[EW_UPSTREAM_URL_MAX], bearer[EW_FLEET_BEARER_BYTES];
     struct ew_http_header headers[5 + EW_ONWARD_HEADERS_MAX];
     struct ew_onward onward;
     size_t n = 0;
@@ -311,16 +311,11 @@ static int send_it(struct ew_relay *r, struct ew_err *err)
         headers[n++] = onward.headers[i];
     headers[n++] = (struct ew_http_header){"Content-Type", "application/json"};
     headers[n++] = (struct ew_http_header){"X-Request-Id", x->id};
-    if (m->facts.key && d->auth == EW_AUTH_BEARER) {
-        snprintf(bearer, sizeof bearer, "Bearer %s", m->facts.key);
-        headers[n++] = (struct ew_http_header){"Authorization", bearer};
-    } else if (m->facts.key) {
-        headers[n++] = (struct ew_http_header){"x-api-key", m->facts.key};
-    }
     if (d->version_header)
         headers[n++] = (struct ew_http_header){d->version_header, d->version};
     if (snprintf(url, sizeof url, "%s%s", m->facts.url, path) >= (int)sizeof url)
         return ew_fail(err, EW_ELIMIT, "its address is too long");
+    n += ew_fleet_auth(m, &headers[n], bearer);
     double first_s = config->first_token_timeout_s, stall_s = config->stall_timeout_s;
     const struct ew_upstream_ask ask = {
         .url = url,

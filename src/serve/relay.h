@@ -60,7 +60,8 @@ struct ew_relay {
     bool settled;
 };
 
-/* 0, or -1: it couldn't even be asked: x->relay->end and fault say why. */
+/* 0; else it couldn't even be asked: x->relay->end and fault say why, or x->relay is NULL for want
+ * of memory. */
 int ew_relay_begin(struct ew_exchange *exchange);
 void ew_relay_close(struct ew_exchange *exchange);
 /* It is over, and another place is tried: anew, or going on where it broke off in the midst. */

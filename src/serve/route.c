@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "serve/exchange.h"
 
@@ -65,13 +66,6 @@ static const struct ew_config_client *client_of(const struct ew_exchange *x)
     return NULL;
 }
 
-static uint64_t hash_bytes(uint64_t sum, const char *data, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i++)
-        sum = (sum ^ (unsigned char)data[i]) * 0x100000001b3u; /* FNV-1a */
-    return sum;
-}
-
 /* A conversation is known by its client, its model, and its words up to the first answer in it:
  * those are the same in each of its turns. One without an answer yet can't have been anywhere. */
 static uint64_t session_of(const struct ew_exchange *x, bool *goes_on)
@@ -80,14 +74,14 @@ static uint64_t session_of(const struct ew_exchange *x, bool *goes_on)
     const struct ew_config *config = x->server->config;
     const struct ew_request *q = &x->job.request;
     const char *named = ew_http_header(x->http, "X-Edgewise-Session");
-    uint64_t sum = 0xcbf29ce484222325u ^ ew_fleet_secret(x->server->fleet);
-    sum = hash_bytes(sum, x->client, strlen(x->client) + 1);
+    uint64_t sum = EW_HASH_START ^ ew_fleet_secret(x->server->fleet);
+    sum = ew_hash_bytes(sum, x->client, strlen(x->client) + 1);
     *goes_on = true;
-    sum = hash_bytes(sum, q->model, strlen(q->model) + 1);
+    sum = ew_hash_bytes(sum, q->model, strlen(q->model) + 1);
     if (config->sticky == EW_STICKY_OFF || (config->sticky == EW_STICKY_SESSION && !named))
         return 0;
     if (named)
-        return hash_bytes(sum, named, strlen(named)) | 1;
+        return ew_hash_bytes(sum, named, strlen(named)) | 1;
     if (!q->messages.data)
         return 0;
     const char *answer = memmem(q->messages.data, q->messages.bytes, turn, sizeof turn - 1);
@@ -95,7 +89,7 @@ static uint64_t session_of(const struct ew_exchange *x, bool *goes_on)
     size_t bytes = answer ? (size_t)(answer - q->messages.data) : q->messages.bytes;
     while (bytes && (q->messages.data[bytes - 1] == ',' || q->messages.data[bytes - 1] == ']'))
         bytes--;
-    return hash_bytes(sum, q->messages.data, bytes) | 1;
+    return ew_hash_bytes(sum, q->messages.data, bytes) | 1;
 }
 
 int ew_route_read(struct ew_exchange *x, struct ew_fault *fault)
