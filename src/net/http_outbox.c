@@ -59,6 +59,7 @@ void ew_http_outbox_send(struct ew_http_conn *conn)
     letter->conn->letter = letter;
     conn->letter = NULL;
     struct iovec piece = {gone.bytes.data, gone.bytes.bytes};
+    EW_ASSERT(conn->broken || ew_http_conn_unsent(conn) == 0);
     ew_http_conn_send_now(conn, &piece, 1);
     ew_buf_clear(&gone.bytes);
     gone.conn = NULL;
@@ -78,10 +79,10 @@ bool ew_http_outbox_put(struct ew_http_conn *conn, const struct iovec *pieces, i
     size_t bytes = 0;
     for (int i = 0; i < count; i++)
         bytes += pieces[i].iov_len;
-    if (bytes > LETTER_BYTES_MAX - ew_http_outbox_bytes(conn))
-        ew_http_outbox_send(conn);
-    if (bytes > LETTER_BYTES_MAX)
+    if (bytes > LETTER_BYTES_MAX - ew_http_outbox_bytes(conn)) {
+        ew_http_outbox_send(conn); /* and what the socket doesn't take of it stays before these */
         return false;
+    }
     if (!conn->letter) {
         if (outbox->count == LETTERS_MAX)
             ew_http_outbox_send_all(conn->server);

@@ -81,6 +81,39 @@ static void test_long_texts_keep_their_place_between_short_ones(void **state)
     http_world_close(&world);
 }
 
+/* A reader that doesn't read until all was said: the socket takes a letter in part, and what comes
+ * then must not overtake the rest of it. */
+static void test_what_the_socket_does_not_take_keeps_its_place(void **state)
+{
+    (void)state;
+    enum { UNSENT = 100000, WORDS_A_TURN = 9973 };
+    struct http_world world;
+    const struct ew_http_params params = http_world_params();
+    http_world_open(&world, &params);
+    int fd = http_world_connect(&world), small = 64 << 10;
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+    http_world_say(&world, fd, "GET /hold HTTP/1.0\r\n\r\n");
+    http_world_turn_until(&world, &world.waiting_count, 1);
+    struct ew_buf heard, said;
+    ew_buf_init(&heard, TEXT_MAX);
+    ew_buf_init(&said, TEXT_MAX);
+    for (int i = 1; ew_http_stream_unsent(world.waiting[0]) < UNSENT; i++) {
+        size_t before = said.bytes;
+        assert_int_equal(ew_buf_printf(&said, NULL, "%d ", i), 0);
+        const struct ew_str word = {said.data + before, said.bytes - before};
+        assert_int_equal(ew_http_stream_write(world.waiting[0], word, NULL), 0);
+        if (i % WORDS_A_TURN == 0)
+            http_world_turn(&world);
+    }
+    ew_http_stream_end(world.waiting[0]);
+    assert_int_equal(http_world_listen(&world, fd, NULL, &heard), HEARD_END);
+    assert_string_equal(strstr(heard.data, "\r\n\r\n") + 4, ew_buf_cstr(&said));
+    ew_buf_fini(&heard);
+    ew_buf_fini(&said);
+    close(fd);
+    http_world_close(&world);
+}
+
 /* More than there are places, all asked before the loop turns; two requests in each, so that the
  * second waits behind the answer to the first. */
 static void test_everybody_is_answered_in_one_turn(void **state)
@@ -140,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pieces_of_one_turn_leave_at_its_end),
         cmocka_unit_test(test_long_texts_keep_their_place_between_short_ones),
+        cmocka_unit_test(test_what_the_socket_does_not_take_keeps_its_place),
         cmocka_unit_test(test_everybody_is_answered_in_one_turn),
         cmocka_unit_test(test_what_was_said_before_the_end_arrives),
     };
