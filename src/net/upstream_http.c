@@ -189,6 +189,7 @@ void ew_upstream_conn_begin(struct ew_upstream_conn *conn, struct ew_upstream_ca
     call->heard = false;
     call->phase = EW_UPSTREAM_SENDING;
     call->result.connected_ns = now();
+    ew_upstream_set_deadline(call, call->result.connected_ns, call->ask.stall_timeout_s);
     ew_http_parse_begin_answer(&call->parse,
                                call->ask.body_bytes_max ? call->ask.body_bytes_max : SIZE_MAX,
                                call->head_asked ? EW_HTTP_ASKED_HEAD : EW_HTTP_ASKED_ALL);

@@ -1,6 +1,7 @@
 /* test_upstream_conn.c - connections to other servers: which are kept, used again, replaced; names
  * and their addresses; silence of each kind. Through upstream_origin.c, upstream_http.c and
  * resolve.c, against a bare socket (support/upstream_world.h). */
+#include <event2/event.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -378,6 +379,47 @@ static void test_a_server_that_takes_nothing_of_the_request_stalls(void **state)
     upstream_world_close(&world);
 }
 
+struct late_ask {
+    struct upstream_world *world;
+    struct upstream_told told;
+};
+
+static void ask_late(evutil_socket_t fd, short what, void *user)
+{
+    (void)fd, (void)what;
+    struct late_ask *late = user;
+    upstream_told_get(&late->told, late->world, "/again");
+}
+
+/* A call is made of one that is over, whose timer is due in the turn in which the request is made
+ * and, with the others of that turn, leaves only at its end. */
+static void test_the_time_of_a_call_that_is_over_is_not_the_next_ones(void **state)
+{
+    (void)state;
+    struct upstream_world world;
+    struct late_ask late = {.world = &world};
+    upstream_world_open(&world);
+    upstream_told_init(&late.told, &world);
+    struct ew_upstream_ask ask = upstream_told_ask(&late.told);
+    ask.connect_timeout_s = ask.head_timeout_s = ask.stall_timeout_s = 0.3;
+    upstream_told_begin(&late.told, &world, &ask, "/");
+    int fd = upstream_world_accept(&world);
+    upstream_world_answer_hello(&world, fd, &late.told);
+    upstream_told_fini(&late.told);
+    struct event *timer = evtimer_new(ew_loop_base(world.loop), ask_late, &late);
+    const struct timeval wait = {.tv_usec = 50000};
+    assert_non_null(timer);
+    event_add(timer, &wait);
+    usleep(400000); /* both timers are due, ours first */
+    upstream_world_turn(&world);
+    assert_int_equal(late.told.ends, 0);
+    upstream_world_answer_hello(&world, fd, &late.told);
+    upstream_told_fini(&late.told);
+    event_free(timer);
+    close(fd);
+    upstream_world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -394,6 +436,7 @@ int main(void)
         cmocka_unit_test(test_silence_is_told_by_where_it_is),
         cmocka_unit_test(test_a_slow_stream_that_goes_on_is_no_stall),
         cmocka_unit_test(test_a_server_that_takes_nothing_of_the_request_stalls),
+        cmocka_unit_test(test_the_time_of_a_call_that_is_over_is_not_the_next_ones),
     };
     alarm(120);
     return cmocka_run_group_tests(tests, NULL, NULL);
