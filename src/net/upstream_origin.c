@@ -5,6 +5,7 @@
  * ADDRESSES_S; while that fails, old ones are better than none.
  * Limits: EW_UPSTREAM_IDLE_MAX kept connections of a server; ORIGINS_KEPT servers are remembered
  * when nothing is open to them. */
+#include "base/hash.h"
 #include "net/upstream_int.h"
 
 #include <event2/event.h>
@@ -27,10 +28,8 @@ static uint64_t now(void)
 
 static size_t bucket_of(const char *name)
 {
-    uint32_t hash = 2166136261u; /* FNV-1a: names come from a configuration, not from strangers */
-    for (; *name; name++)
-        hash = (hash ^ (unsigned char)*name) * 16777619u;
-    return hash % EW_UPSTREAM_BUCKETS;
+    /* Names come from a configuration, not from strangers. */
+    return ew_hash_bytes(EW_HASH_START, name, strlen(name)) % EW_UPSTREAM_BUCKETS;
 }
 
 struct ew_upstream_origin *ew_upstream_origin_find(const struct ew_upstreams *upstreams,
