@@ -1,8 +1,8 @@
 /* limits.c - asks every window first, then takes from all. */
 #include "policy/limits.h"
 
-/* A window has as many entries as it may admit amounts; above this many (48 KB) the newest takes
- * others in, and who comes may wait some thousandth of the window's length longer than needed. */
+/* A window has as many entries as it may admit amounts; above this many (48 KB) neighbours are
+ * joined, and who comes may wait a thousandth of the window's length longer than needed. */
 enum { ENTRIES_MAX = 2048 };
 
 const char *ew_limit_name(enum ew_limit_kind kind)

@@ -72,13 +72,21 @@ uint64_t ew_window_rest_ns(struct ew_window *window, uint64_t now_ns)
     return w->count ? entry(w, w->count - 1)->at_ns + w->per_ns - w->now_ns : 0;
 }
 
-/* Drops what was given back wholly; who settles such an entry later finds the next younger one. */
-static void compact(struct ew_window *w)
+/* Entries in the same cell of a grid become one, with the later time; what was given back wholly
+ * goes. Cells stand still: however often it is done, no amount leaves later than its cell does. Who
+ * settles an entry that was joined finds the next younger one. */
+static void join(struct ew_window *w, uint64_t cell_ns)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < w->count; i++)
-        if (entry(w, i)->amount > 0 || i + 1 == w->count)
-            *entry(w, kept++) = *entry(w, i);
+    for (size_t i = 0; i < w->count; i++) {
+        struct ew_window_entry next = *entry(w, i);
+        const struct ew_window_entry *before = kept ? entry(w, kept - 1) : NULL;
+        if (before && (before->amount <= 0 || before->at_ns / cell_ns == next.at_ns / cell_ns)) {
+            next.amount += before->amount;
+            kept--;
+        }
+        *entry(w, kept++) = next;
+    }
     w->count = kept;
     w->hollow = entry(w, kept - 1)->amount <= 0;
 }
@@ -96,8 +104,10 @@ uint64_t ew_window_reserve(struct ew_window *window, double amount, uint64_t now
     struct ew_window *w = window;
     forget(w, now_ns);
     uint64_t number = ++w->numbers;
-    if (w->count == w->capacity && w->hollow) /* else each request would look for some in vain */
-        compact(w);
+    if (w->count == w->capacity && w->hollow)
+        join(w, 1);
+    if (w->count == w->capacity) /* then half of them are free: not each request does this */
+        join(w, w->per_ns / w->capacity * 2 + 1);
     if (w->count == w->capacity) {
         struct ew_window_entry *newest = entry(w, w->count - 1);
         newest->at_ns = w->now_ns;

@@ -9,8 +9,9 @@
  * latest seen (a clock that jumped must not open the window).
  *
  * Exact as long as the entries suffice: for amounts of 1 (requests) `max` of them always do. When
- * they are all in use, the newest takes the next amount in and with it the later time: it then
- * leaves later than it might, never earlier. Pure: the caller owns the memory of the entries. */
+ * they are all in use, neighbours are joined, and with many amounts they leave up to 2/capacity of
+ * the window's length later than they might, never earlier. Pure: the caller owns the memory of the
+ * entries. */
 #ifndef EW_WINDOW_H
 #define EW_WINDOW_H
 

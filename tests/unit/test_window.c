@@ -104,6 +104,26 @@ static void a_small_window_never_admits_more(void **state)
     }
 }
 
+/* Far more amounts than entries: what is counted too long is a matter of 2/capacity. */
+static void a_small_window_forgets_in_time(void **state)
+{
+    static struct ew_window_entry entries[ENTRIES];
+    static struct oracle o;
+    (void)state;
+    for (size_t capacity = 6; capacity <= ENTRIES; capacity += 7) {
+        struct ew_window w;
+        const uint64_t per_ns = 3000, late_ns = per_ns * 2 / capacity + 1;
+        ew_window_init(&w, 1e6, per_ns, entries, capacity);
+        o.count = 0;
+        for (uint64_t at_ns = 0; o.count < STEPS; at_ns += 3) {
+            o.list[o.count++] = (struct admitted){at_ns, ew_window_reserve(&w, 1, at_ns), 1};
+            double used = ew_window_used(&w, at_ns);
+            assert_true(used >= sum_since(&o, at_ns, per_ns));
+            assert_true(used <= sum_since(&o, at_ns, per_ns + late_ns));
+        }
+    }
+}
+
 static void what_is_too_much_never_fits(void **state)
 {
     struct ew_window_entry entries[4];
@@ -163,6 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_exact_window_is_exact),
         cmocka_unit_test(a_small_window_never_admits_more),
+        cmocka_unit_test(a_small_window_forgets_in_time),
         cmocka_unit_test(what_is_too_much_never_fits),
         cmocka_unit_test(a_clock_that_jumps_back_opens_nothing),
         cmocka_unit_test(what_was_given_back_takes_no_place),
