@@ -101,7 +101,7 @@ static int work(struct wish *wish, struct ew_err *err)
         return ew_ledger_print_columns(form, err);
     int rc = find_path(wish, err), group = EW_QUERY_ALL;
     if (rc == 0)
-        rc = ew_query_open(&query, wish->path, err);
+        rc = ew_query_open(&query, wish->path, EW_QUERY_PATIENCE_MS, err);
     while (wish->sum && strcmp(groups[group], wish->sum)) /* one of them: args checked */
         group++;
     if (rc == 0 && wish->why)

@@ -19,7 +19,6 @@
 #include <sys/stat.h>
 
 enum {
-    BUSY_MS = 5000,    /* a reader waits only for a file that is being made or recovered */
     SQL_BYTES = 16384, /* columns take some 2 KB */
     COUNTS_AT = 10,    /* in a row of prepare_sums: how many have ttft_ms, then total_ms */
 };
@@ -58,6 +57,8 @@ static int check_file(const char *path, struct ew_err *err)
                                          "if it lies elsewhere, say --db PATH",
                                          path)
                                : ew_fail(err, EW_EIO, "ledger %s: %s", path, strerror(errno));
+    if (S_ISREG(about.st_mode) && about.st_size == 0) /* made, and never written to */
+        return ew_fail(err, EW_ENOTFOUND, "ledger %s: an empty file", path);
     if (!S_ISREG(about.st_mode))
         return ew_fail(err, EW_EINVAL, "ledger %s: not a file", path);
     return 0;
@@ -101,7 +102,7 @@ static int make_view(struct ew_query *query, struct ew_err *err)
     return 0;
 }
 
-int ew_query_open(struct ew_query **gives, const char *path, struct ew_err *err)
+int ew_query_open(struct ew_query **gives, const char *path, int patience_ms, struct ew_err *err)
 {
     char plain[PATH_MAX];
     *gives = NULL;
@@ -115,7 +116,7 @@ int ew_query_open(struct ew_query **gives, const char *path, struct ew_err *err)
     if (sqlite3_open_v2(plain, &query->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL))
         rc = ew_fail(err, EW_EIO, "ledger %s: %s", path, sqlite3_errmsg(query->db));
     if (rc == 0) {
-        sqlite3_busy_timeout(query->db, BUSY_MS);
+        sqlite3_busy_timeout(query->db, patience_ms);
         rc = check_owner(query, path, err);
     }
     if (rc == 0)
@@ -275,6 +276,73 @@ int ew_query_rows(struct ew_query *query, const struct ew_query_filter *filter,
     while (rc == 0 && (step = sqlite3_step(statement)) == SQLITE_ROW) {
         read_record(statement, &record);
         rc = take(user, &record, err);
+    }
+    if (rc == 0 && step != SQLITE_DONE)
+        rc = fail(query, err);
+    sqlite3_finalize(statement);
+    ew_buf_fini(&sql);
+    return rc;
+}
+
+/* ---- what was used ---- */
+
+/* Where the walk begins. Rows are numbered as they were written, so as requests ended: of the index
+ * the numbers of the latest are read, and of the table one piece without a gap. */
+static int first_row(struct ew_query *query, int64_t since_ms, int64_t rows_max, int64_t *first,
+                     bool *left_out, struct ew_err *err)
+{
+    static const char sql[] =
+        "SELECT min(id), max(id) FROM (SELECT id FROM requests WHERE arrived_ms >= :since "
+        "ORDER BY arrived_ms DESC LIMIT :limit)";
+    sqlite3_stmt *statement = NULL;
+    if (sqlite3_prepare_v2(query->db, sql, -1, &statement, NULL))
+        return fail(query, err);
+    bind_int(statement, ":since", since_ms);
+    bind_int(statement, ":limit", rows_max + 1);
+    int rc = sqlite3_step(statement) == SQLITE_ROW ? 0 : fail(query, err);
+    int64_t low = rc ? 0 : sqlite3_column_int64(statement, 0);
+    int64_t most = rc ? 0 : sqlite3_column_int64(statement, 1) - rows_max + 1;
+    *left_out = most > low;
+    *first = *left_out ? most : low;
+    sqlite3_finalize(statement);
+    return rc;
+}
+
+static void read_use(sqlite3_stmt *statement, struct ew_query_use *use)
+{
+    text_at(statement, 0, use->client, sizeof use->client);
+    text_at(statement, 1, use->device, sizeof use->device);
+    use->ended_ms = sqlite3_column_double(statement, 2) + sqlite3_column_double(statement, 3);
+    use->prompt_tokens = int_at(statement, 4);
+    use->output_tokens = int_at(statement, 5);
+    use->energy_j = real_at(statement, 6);
+    use->cost_cents = real_at(statement, 7);
+}
+
+int ew_query_uses(struct ew_query *query, int64_t since_ms, int64_t rows_max, bool *left_out,
+                  int (*take)(void *user, const struct ew_query_use *use, struct ew_err *err),
+                  void *user, struct ew_err *err)
+{
+    struct ew_buf sql;
+    struct ew_query_use use;
+    sqlite3_stmt *statement = NULL;
+    int64_t first = 0;
+    int step = SQLITE_DONE, rc = first_row(query, since_ms, rows_max, &first, left_out, err);
+    if (rc)
+        return rc;
+    ew_buf_init(&sql, SQL_BYTES);
+    ew_buf_printf(
+        &sql, NULL,
+        "%sSELECT client, device, arrived_ms, total_ms, prompt_tokens, output_tokens, "
+        "energy_j, cost_cents FROM r WHERE id >= :first AND device IS NOT NULL ORDER BY id",
+        query->view);
+    if (sqlite3_prepare_v2(query->db, sql.data, -1, &statement, NULL))
+        rc = fail(query, err);
+    else
+        bind_int(statement, ":first", first);
+    while (rc == 0 && (step = sqlite3_step(statement)) == SQLITE_ROW) {
+        read_use(statement, &use);
+        rc = take(user, &use, err);
     }
     if (rc == 0 && step != SQLITE_DONE)
         rc = fail(query, err);

@@ -43,7 +43,10 @@ struct ew_query_sum {
     struct ew_query_quantiles ttft_ms, total_ms;
 };
 
-int ew_query_open(struct ew_query **gives, const char *path, struct ew_err *err);
+/* For so long a file is waited for that another process has for itself: one that is being made or
+ * recovered. */
+#define EW_QUERY_PATIENCE_MS 5000
+int ew_query_open(struct ew_query **gives, const char *path, int patience_ms, struct ew_err *err);
 void ew_query_close(struct ew_query **query);
 
 void ew_query_filter_init(struct ew_query_filter *filter);
@@ -56,6 +59,18 @@ int ew_query_status(struct ew_query_filter *filter, const char *text, struct ew_
 /* In order of arrival. What `take` returns ends the query unless it is 0, and is returned. */
 int ew_query_rows(struct ew_query *query, const struct ew_query_filter *filter,
                   int (*take)(void *user, const struct ew_record *record, struct ew_err *err),
+                  void *user, struct ew_err *err);
+/* What one answer took, of all that a place began; unknown as in the record. */
+struct ew_query_use {
+    char client[64], device[64];
+    double ended_ms; /* Unix time */
+    int64_t prompt_tokens, output_tokens;
+    double energy_j, cost_cents;
+};
+/* Of those that arrived since, in the order in which they ended, among the latest so many rows of
+ * the ledger. `left_out`: there are older ones. */
+int ew_query_uses(struct ew_query *query, int64_t since_ms, int64_t rows_max, bool *left_out,
+                  int (*take)(void *user, const struct ew_query_use *use, struct ew_err *err),
                   void *user, struct ew_err *err);
 /* In order of the group; the limit of the filter doesn't count. */
 int ew_query_sums(struct ew_query *query, const struct ew_query_filter *filter,

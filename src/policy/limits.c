@@ -61,6 +61,16 @@ bool ew_limits_reserve(struct ew_limits *limits, const struct ew_amounts *amount
     return true;
 }
 
+void ew_limits_restore(struct ew_limits *limits, const struct ew_amounts *amounts, uint64_t age_ns,
+                       uint64_t now_ns)
+{
+    for (unsigned i = 0; i < limits->count; i++) {
+        double amount = amounts->of[limits->limits[i].kind];
+        if (amount > 0)
+            ew_window_restore(&limits->windows[i], amount, age_ns, now_ns);
+    }
+}
+
 void ew_limits_settle(struct ew_limits *limits, const struct ew_reservation *reservation,
                       const struct ew_amounts *actual, uint64_t now_ns)
 {

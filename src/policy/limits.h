@@ -61,6 +61,9 @@ bool ew_limits_admit(struct ew_limits *limits, const struct ew_amounts *amounts,
 /* True: reserved. False: nothing was, and the refusal says why. */
 bool ew_limits_reserve(struct ew_limits *limits, const struct ew_amounts *amounts, uint64_t now_ns,
                        struct ew_reservation *reservation, struct ew_limits_refusal *refusal);
+/* What was taken so long ago: ew_window_restore. */
+void ew_limits_restore(struct ew_limits *limits, const struct ew_amounts *amounts, uint64_t age_ns,
+                       uint64_t now_ns);
 void ew_limits_settle(struct ew_limits *limits, const struct ew_reservation *reservation,
                       const struct ew_amounts *actual, uint64_t now_ns);
 

@@ -99,10 +99,8 @@ static void change(struct ew_window *w, struct ew_window_entry *e, double by)
     w->sum += by;
 }
 
-uint64_t ew_window_reserve(struct ew_window *window, double amount, uint64_t now_ns)
+static uint64_t put(struct ew_window *w, double amount, uint64_t at_ns)
 {
-    struct ew_window *w = window;
-    forget(w, now_ns);
     uint64_t number = ++w->numbers;
     if (w->count == w->capacity && w->hollow)
         join(w, 1);
@@ -110,16 +108,32 @@ uint64_t ew_window_reserve(struct ew_window *window, double amount, uint64_t now
         join(w, w->per_ns / w->capacity * 2 + 1);
     if (w->count == w->capacity) {
         struct ew_window_entry *newest = entry(w, w->count - 1);
-        newest->at_ns = w->now_ns;
+        newest->at_ns = at_ns;
         newest->last = number;
         change(w, newest, amount);
     } else {
-        *entry(w, w->count) = (struct ew_window_entry){.at_ns = w->now_ns, .last = number};
+        *entry(w, w->count) = (struct ew_window_entry){.at_ns = at_ns, .last = number};
         w->count++;
         w->hollow++;
         change(w, entry(w, w->count - 1), amount);
     }
     return number;
+}
+
+uint64_t ew_window_reserve(struct ew_window *window, double amount, uint64_t now_ns)
+{
+    forget(window, now_ns);
+    return put(window, amount, window->now_ns);
+}
+
+void ew_window_restore(struct ew_window *window, double amount, uint64_t age_ns, uint64_t now_ns)
+{
+    struct ew_window *w = window;
+    forget(w, now_ns);
+    if (w->count && age_ns > w->now_ns - entry(w, w->count - 1)->at_ns)
+        age_ns = w->now_ns - entry(w, w->count - 1)->at_ns;
+    if (age_ns < w->per_ns)
+        (void)put(w, amount, w->now_ns - age_ns);
 }
 
 /* The entry that holds the reservation: numbers ascend, so it is the first whose last isn't below.

@@ -8,6 +8,9 @@
  * is known. Times may be given in any order that doesn't go back; one that does is taken as the
  * latest seen (a clock that jumped must not open the window).
  *
+ * Of what was admitted before (by a server that was restarted) the caller tells how long ago it
+ * was: a machine's clock may have begun since. Of such entries only differences of times are right.
+ *
  * Exact as long as the entries suffice: for amounts of 1 (requests) `max` of them always do. When
  * they are all in use, neighbours are joined, and with many amounts they leave up to 2/capacity of
  * the window's length later than they might, never earlier. Pure: the caller owns the memory of the
@@ -62,6 +65,10 @@ uint64_t ew_window_rest_ns(struct ew_window *window, uint64_t now_ns);
 
 /* Takes the amount; whether it fits was asked before. Gives the reservation's number for settle. */
 uint64_t ew_window_reserve(struct ew_window *window, double amount, uint64_t now_ns);
+
+/* What was taken so long ago, before this window was there. The oldest first, and all before
+ * anything is reserved; one that is out of order counts as the youngest so far. */
+void ew_window_restore(struct ew_window *window, double amount, uint64_t age_ns, uint64_t now_ns);
 
 /* What was reserved has become `actual`; its time stays that of the reservation. What has left the
  * window by now changes nothing. */

@@ -470,6 +470,29 @@ bool ew_fleet_auth(const struct ew_member *m, struct ew_http_header *header,
     return true;
 }
 
+/* ---- before the start ---- */
+
+uint64_t ew_fleet_longest_ns(const struct ew_fleet *fleet)
+{
+    uint64_t longest_ns = 0;
+    for (const struct ew_member *m = fleet->first; m; m = m->next)
+        for (unsigned i = 0; i < m->place.limits.count; i++) {
+            uint64_t per_ns = m->place.limits.limits[i].per_ns;
+            longest_ns = per_ns > longest_ns ? per_ns : longest_ns;
+        }
+    return longest_ns;
+}
+
+void ew_fleet_restore(struct ew_fleet *fleet, const char *name, const struct ew_amounts *amounts,
+                      uint64_t age_ns, uint64_t now_ns)
+{
+    struct ew_member *m = fleet->first;
+    while (m && strcmp(m->name, name) != 0)
+        m = m->next;
+    if (m)
+        ew_limits_restore(&m->place.limits, amounts, age_ns, now_ns);
+}
+
 /* ---- habits ---- */
 
 static uint64_t hash_of(const char *text)

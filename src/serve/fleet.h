@@ -130,6 +130,12 @@ bool ew_fleet_auth(const struct ew_member *member, struct ew_http_header *header
 void ew_fleet_use(struct ew_member *member);
 void ew_fleet_done(struct ew_member *member);
 
+/* The longest of all windows, 0: there is none; and what the member of that name took so long ago,
+ * before the server was started: ew_window_restore. */
+uint64_t ew_fleet_longest_ns(const struct ew_fleet *fleet);
+void ew_fleet_restore(struct ew_fleet *fleet, const char *name, const struct ew_amounts *amounts,
+                      uint64_t age_ns, uint64_t now_ns);
+
 struct ew_habit {
     double tokens_per_byte, output_tokens;
 };

@@ -249,6 +249,27 @@ void ew_quotas_settle(struct ew_quotas *quotas, struct ew_quotas_claim *claim,
     drop_retired(quotas);
 }
 
+/* ---- before the start ---- */
+
+uint64_t ew_quotas_longest_ns(const struct ew_quotas *quotas)
+{
+    uint64_t longest_ns = 0;
+    for (const struct ew_quotas_holder *h = quotas->first; h; h = h->next)
+        for (unsigned i = 0; i < h->count; i++) {
+            const struct ew_limit limit = limit_of(&h->asked[i]);
+            longest_ns = limit.per_ns > longest_ns ? limit.per_ns : longest_ns;
+        }
+    return longest_ns;
+}
+
+void ew_quotas_restore(struct ew_quotas *quotas, const char *client,
+                       const struct ew_amounts *amounts, uint64_t age_ns, uint64_t now_ns)
+{
+    struct ew_quotas_holder *h = find(quotas, client);
+    if (h && make_windows(h)) /* else its first claim says that there is no memory */
+        ew_limits_restore(&h->limits, amounts, age_ns, now_ns);
+}
+
 /* ---- headers ---- */
 
 /* In each answer six of them: printf would take as long as the decision. `decimals` at the end of

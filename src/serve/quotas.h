@@ -4,7 +4,7 @@
  * may get; joules and cents as far as somebody can tell. Who has no room is told when it will have;
  * what wasn't used is given back at the end, what it took beyond is counted. A request that could
  * never fit because it names no max_tokens is given as many as would. Windows outlive a reload
- * where client and limits stay the same. On the loop's thread. */
+ * where client and limits stay the same, and a restart (restore.h). On the loop's thread. */
 #ifndef EW_QUOTAS_H
 #define EW_QUOTAS_H
 
@@ -34,6 +34,11 @@ int ew_quotas_claim(struct ew_quotas *quotas, const char *client, const struct e
 /* What it has become; not counted at all: all 0. Not known (NAN): as it was claimed. */
 void ew_quotas_settle(struct ew_quotas *quotas, struct ew_quotas_claim *claim,
                       const struct ew_amounts *amounts, uint64_t now_ns);
+/* The longest of all windows, 0: there is none; and what a client took so long ago, before the
+ * server was started: ew_window_restore. */
+uint64_t ew_quotas_longest_ns(const struct ew_quotas *quotas);
+void ew_quotas_restore(struct ew_quotas *quotas, const char *client,
+                       const struct ew_amounts *amounts, uint64_t age_ns, uint64_t now_ns);
 /* X-RateLimit-Limit-, -Remaining- and -Reset- of requests and tokens, as OpenAI tells them. */
 void ew_quotas_headers(struct ew_quotas *quotas, const char *client, uint64_t now_ns,
                        struct ew_http_request *http);

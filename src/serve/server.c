@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -19,6 +20,7 @@
 #include "serve/join_out.h"
 #include "serve/notify.h"
 #include "serve/reload.h"
+#include "serve/restore.h"
 #include "serve/routes.h"
 #include "serve/token.h"
 
@@ -211,10 +213,12 @@ static void on_trouble(void *user, const char *sentence)
     ew_log(EW_LOG_WARNING, "%s", sentence);
 }
 
+/* What it holds by now is read before this process writes to it: so no row is counted twice. */
 static int open_ledger(struct ew_server *server, struct ew_err *err)
 {
     const struct ew_config *config = server->config;
     char path[PATH_BYTES], folder[PATH_BYTES - 16];
+    struct timespec at;
     if (config->ledger && !*config->ledger)
         return 0;
     int failed = config->ledger ? 0 : ew_file_dir(EW_FILE_DATA, folder, sizeof folder, err);
@@ -224,6 +228,9 @@ static int open_ledger(struct ew_server *server, struct ew_err *err)
         snprintf(path, sizeof path, "%s", config->ledger);
     else
         snprintf(path, sizeof path, "%s/ledger.db", folder);
+    clock_gettime(CLOCK_REALTIME, &at);
+    ew_restore_windows(server->quotas, server->fleet, path, now(),
+                       (int64_t)at.tv_sec * 1000 + at.tv_nsec / (int64_t)EW_NS_PER_MS);
     struct ew_ledger_params params = {
         .path = path,
         .durable = config->ledger_durable,
@@ -369,10 +376,10 @@ static int open_all(struct ew_server *server, struct ew_err *err)
     if (!failed)
         failed = open_http(server, err);
     if (!failed)
-        failed = open_ledger(server, err);
-    if (!failed)
         failed = open_models(server, err);
-    return failed ? failed : open_fleet(server, err);
+    if (!failed)
+        failed = open_fleet(server, err);
+    return failed ? failed : open_ledger(server, err);
 }
 
 static void seed(struct ew_server *server)

@@ -1,10 +1,14 @@
 """front_policy.py - what policy makes of places that can't, or mustn't, answer. Part of
 front_faults.py."""
+import contextlib
 import json
+import os
+import sqlite3
+import tempfile
 import time
 
-from front_world import (MODEL, NONE_STATUSES, SLACK, Front, broken, cloud, device, fault, keys_of,
-                         told, whole, words)
+from front_world import (MODEL, NONE_STATUSES, SLACK, Front, again_until, broken, cloud, device, fault,
+                         keys_of, told, whole, words)
 from upstream import Behave, Nobody, Upstream
 
 SELECTS = ("random", "weighted", "round-robin", "least-busy", "load-aware", "power-of-two",
@@ -359,6 +363,89 @@ def budget(edgewise):
                 front.reload([device("a", a)], [sections], {"on_full": "reject"})
                 whole(front.ask(), by="a")
             return f"{count} answers, then {heard.status}: {heard.error['message']}"
+
+
+@contextlib.contextmanager
+def dies(front):
+    """A front that is killed, whatever it is at."""
+    try:
+        yield front
+    finally:
+        front.__exit__(SystemExit)
+
+
+def row_of(path, heard):
+    """Until the ledger has it: a kill loses what is younger than 100 ms."""
+    db = sqlite3.connect(path)
+    again_until(1, 5, lambda: db.execute("select count(*) from requests where request_id = ?",
+                                         [heard.header("request-id")]).fetchone()[0])
+    db.close()
+
+
+@fault("money", "a budget that is spent stays spent when the front is restarted, ended well or killed")
+def budget_restart(edgewise):
+    with tempfile.TemporaryDirectory() as folder, Upstream(Behave(tokens=100)) as sky:
+        ledger = os.path.join(folder, "ledger.db")
+        clouds = [cloud("sky", sky, price=PRICE, budget={"usd": 0.002, "per": "1h"})]
+        how = {"policy": {"on_full": "reject"}, "more": {"ledger": ledger}}
+        with Front(edgewise, clouds=clouds, **how) as front:
+            whole(front.ask(max_tokens=100), 100)
+        with dies(Front(edgewise, clouds=clouds, **how)) as front:
+            heard = whole(front.ask(max_tokens=100), 100)
+            row_of(ledger, heard)
+        with Front(edgewise, clouds=clouds, **how) as front:
+            heard = told(front.ask(max_tokens=100), (429, 503))
+            assert len(sky.asked) == 2 and heard.error["code"] == "budget", f"{heard}"
+            assert 3000 < int(heard.headers["retry-after"]) <= 3600, f"{heard.headers}"
+            return f"2 answers, then {heard.status} after two restarts: again in an hour"
+
+
+@fault("money", "limits of clients and devices go on after a restart")
+def limits_restart(edgewise):
+    more, keys = keys_of({"name": "kiosk", "limits": [{"requests": 2, "per": "1h"}]}, "desk")
+    with tempfile.TemporaryDirectory() as folder, Upstream() as a, Upstream() as b:
+        more["ledger"] = os.path.join(folder, "ledger.db")
+        devices = [device("a", a, limits=[{"requests": 1, "per": "1h"}]), device("b", b)]
+        for key, statuses in (("kiosk", (200, 200)), ("kiosk", (429, 429)), ("desk", (200, 200))):
+            with Front(edgewise, devices, more=more, key=keys[key]) as front:
+                heard = [front.ask() for _ in statuses]
+                assert [h.status for h in heard] == list(statuses), f"{[str(h) for h in heard]}"
+        assert len(a.asked) == 1, f"{len(a.asked)} requests at a device that takes one an hour"
+        return "2 of 2 requests, then 429; 1 of 1 at a device, then the other answers"
+
+
+NO_LEDGERS = {
+    "there is none": (None, None),
+    "it is empty": (b"", None),
+    "it is damaged": (b"SQLite format 3\0" + b"and then nonsense " * 5000, "begin empty"),
+    "it is another program's": ("create table other(x)", "begin empty"),
+    "another process has it for itself": ("create table other(x); pragma locking_mode = exclusive; "
+                                          "begin exclusive", "begin empty"),
+}
+
+
+@fault("money", "a ledger that is no use at the start: it serves, limits begin empty, it says so")
+def no_ledger(edgewise):
+    seen = []
+    for what, (content, said) in NO_LEDGERS.items():
+        with tempfile.TemporaryDirectory() as folder, Upstream(Behave(tokens=100)) as sky:
+            ledger, held = os.path.join(folder, "ledger.db"), None
+            if isinstance(content, bytes):
+                with open(ledger, "wb") as file:
+                    file.write(content)
+            elif content:
+                held = sqlite3.connect(ledger, isolation_level=None)
+                held.executescript(content)
+            clouds = [cloud("sky", sky, price=PRICE, budget={"usd": 0.002, "per": "1h"})]
+            with Front(edgewise, clouds=clouds, more={"ledger": ledger}) as front:
+                whole(front.ask(max_tokens=100), 100)
+                lines = [line for line in front.log if "limits and budgets" in line]
+                assert any(said in line for line in lines) if said else not lines, \
+                    f"{what}: it says {lines}"
+            if held:
+                held.close()
+            seen += [what] if said else []
+    return f"said where {', where '.join(seen)}"
 
 
 @fault("money", "an answer whose price isn't known costs null, never 0")

@@ -73,7 +73,7 @@ static struct ew_query *open_ledger(void)
 {
     struct ew_query *query = NULL;
     struct ew_err err = {0};
-    assert_int_equal(ew_query_open(&query, path, &err), 0);
+    assert_int_equal(ew_query_open(&query, path, EW_QUERY_PATIENCE_MS, &err), 0);
     return query;
 }
 
@@ -315,21 +315,25 @@ static void test_what_is_no_ledger_is_told_apart(void **state)
     char other[160];
     struct ew_err err = {0};
     snprintf(other, sizeof other, "%s/none.db", root);
-    assert_int_equal(ew_query_open(&query, other, &err), EW_ENOTFOUND);
+    assert_int_equal(ew_query_open(&query, other, EW_QUERY_PATIENCE_MS, &err), EW_ENOTFOUND);
     assert_non_null(strstr(err.text, "there is no ledger"));
     assert_int_equal(access(other, F_OK), -1); /* asking makes no file */
-    assert_int_equal(ew_query_open(&query, root, &err), EW_EINVAL);
+    assert_int_equal(ew_query_open(&query, root, EW_QUERY_PATIENCE_MS, &err), EW_EINVAL);
+    FILE *text = fopen(other, "w");
+    fclose(text);
+    assert_int_equal(ew_query_open(&query, other, EW_QUERY_PATIENCE_MS, &err), EW_ENOTFOUND);
+    assert_non_null(strstr(err.text, "an empty file"));
     snprintf(other, sizeof other, "%s/other.db", root);
     run_sql(other, "CREATE TABLE requests(a)");
-    assert_int_equal(ew_query_open(&query, other, &err), EW_EFORMAT);
+    assert_int_equal(ew_query_open(&query, other, EW_QUERY_PATIENCE_MS, &err), EW_EFORMAT);
     assert_non_null(strstr(err.text, "not a ledger of edgewise"));
     snprintf(other, sizeof other, "%s/text", root);
-    FILE *text = fopen(other, "w");
+    text = fopen(other, "w");
     fputs("this is a text and by no means a database", text);
     fclose(text);
-    assert_int_equal(ew_query_open(&query, other, &err), EW_EFORMAT);
+    assert_int_equal(ew_query_open(&query, other, EW_QUERY_PATIENCE_MS, &err), EW_EFORMAT);
     run_sql(path, "PRAGMA user_version = 9");
-    assert_int_equal(ew_query_open(&query, path, &err), EW_EUNSUPPORTED);
+    assert_int_equal(ew_query_open(&query, path, EW_QUERY_PATIENCE_MS, &err), EW_EUNSUPPORTED);
     assert_non_null(strstr(err.text, "version 9"));
     assert_null(query);
 }

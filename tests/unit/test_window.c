@@ -124,6 +124,61 @@ static void a_small_window_forgets_in_time(void **state)
     }
 }
 
+/* A window that is told what another one took goes on as that one does, though its clock began
+ * after most of it. */
+static void what_was_before_is_as_if_it_had_been_here(void **state)
+{
+    static struct ew_window_entry entries[2][STEPS];
+    enum { PER_NS = 1000, HERE = 7 };
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct ew_rng rng;
+        struct ew_window there, here;
+        uint64_t at_ns[STEPS / 4], now_ns = 1000000;
+        ew_rng_init(&rng, seed);
+        ew_window_init(&there, 1e9, PER_NS, entries[0], STEPS);
+        ew_window_init(&here, 1e9, PER_NS, entries[1], STEPS);
+        for (int i = 0; i < STEPS / 4; i++)
+            ew_window_reserve(&there, i, at_ns[i] = now_ns += ew_rng_below(&rng, 30));
+        for (int i = 0; i < STEPS / 4; i++)
+            ew_window_restore(&here, i, now_ns - at_ns[i], HERE);
+        assert_true(ew_window_used(&here, HERE) > 0);
+        for (uint64_t later_ns = 0; later_ns <= PER_NS; later_ns += 1 + ew_rng_below(&rng, 9)) {
+            assert_true(ew_window_used(&there, now_ns + later_ns) ==
+                        ew_window_used(&here, HERE + later_ns));
+            for (double amount = 1; amount < 1e9; amount *= 3)
+                assert_int_equal(ew_window_wait_ns(&there, amount, now_ns + later_ns),
+                                 ew_window_wait_ns(&here, amount, HERE + later_ns));
+        }
+        assert_true(ew_window_used(&here, HERE + PER_NS) == 0);
+    }
+}
+
+/* Out of order: as the youngest so far. In far greater number than there are entries: in time. */
+static void what_was_before_is_never_forgotten_too_early(void **state)
+{
+    struct ew_window_entry entries[ENTRIES];
+    struct ew_window w;
+    (void)state;
+    ew_window_init(&w, 10, 100, entries, ENTRIES);
+    ew_window_restore(&w, 1, 100, 50);
+    ew_window_restore(&w, 2, 60, 50);
+    ew_window_restore(&w, 3, 99, 50);
+    assert_true(ew_window_used(&w, 50) == 5);
+    assert_int_equal(ew_window_rest_ns(&w, 50), 40);
+    uint64_t number = ew_window_reserve(&w, 4, 60);
+    ew_window_settle(&w, number, 4, 1, 70);
+    assert_true(ew_window_used(&w, 89) == 6 && ew_window_used(&w, 90) == 1);
+
+    ew_window_init(&w, 1e9, 64000, entries, ENTRIES);
+    for (uint64_t age_ns = 64000; age_ns > 0; age_ns -= 10)
+        ew_window_restore(&w, 1, age_ns, 3);
+    for (uint64_t now_ns = 3; now_ns < 70000; now_ns += 1000) {
+        double left = now_ns < 64003 ? 6400 - (double)(now_ns - 3) / 10 - 1 : 0;
+        assert_in_range(ew_window_used(&w, now_ns), left < 0 ? 0 : left, left + 201);
+    }
+}
+
 static void what_is_too_much_never_fits(void **state)
 {
     struct ew_window_entry entries[4];
@@ -184,6 +239,8 @@ int main(void)
         cmocka_unit_test(an_exact_window_is_exact),
         cmocka_unit_test(a_small_window_never_admits_more),
         cmocka_unit_test(a_small_window_forgets_in_time),
+        cmocka_unit_test(what_was_before_is_as_if_it_had_been_here),
+        cmocka_unit_test(what_was_before_is_never_forgotten_too_early),
         cmocka_unit_test(what_is_too_much_never_fits),
         cmocka_unit_test(a_clock_that_jumps_back_opens_nothing),
         cmocka_unit_test(what_was_given_back_takes_no_place),
