@@ -327,6 +327,11 @@ class Server:
         self.reader.join(5)
         return status
 
+    def kill(self):
+        """kill -9, and gone: its end isn't taken for a bad one."""
+        self.process.kill()
+        return self.wait()
+
     def stop(self, seconds=STOP_S):
         """SIGTERM, and its exit status."""
         if self.process.poll() is None:
