@@ -59,11 +59,12 @@ static const char sql_insert[] = "INSERT INTO requests(id"
 #undef REAL
         ")";
 
-/* By time alone, and by time of one client or model: what people ask for. */
+/* By time alone: one more for each client or model took two fifths of what a row costs, and people
+ * ask for a time in which the others' rows are soon passed over. Older ledgers have them. */
 static const char sql_indexes[] =
     "CREATE INDEX IF NOT EXISTS requests_arrived ON requests(arrived_ms);"
-    "CREATE INDEX IF NOT EXISTS requests_client ON requests(client, arrived_ms);"
-    "CREATE INDEX IF NOT EXISTS requests_model ON requests(model, arrived_ms);";
+    "DROP INDEX IF EXISTS requests_client;"
+    "DROP INDEX IF EXISTS requests_model;";
 
 /* ---- what is wrong ---- */
 
