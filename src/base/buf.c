@@ -70,11 +70,6 @@ int ew_buf_add(struct ew_buf *buf, const void *data, size_t bytes, struct ew_err
     return 0;
 }
 
-int ew_buf_text(struct ew_buf *buf, const char *text, struct ew_err *err)
-{
-    return ew_buf_add(buf, text, strlen(text), err);
-}
-
 int ew_buf_printf(struct ew_buf *buf, struct ew_err *err, const char *format, ...)
 {
     va_list args, again;
@@ -99,14 +94,34 @@ const char *ew_buf_cstr(const struct ew_buf *buf)
     return buf->data ? buf->data : "";
 }
 
-bool ew_str_is(struct ew_str str, const char *text)
+size_t ew_str_copy(char *to, size_t size, const char *text)
 {
-    return str.bytes == strlen(text) && memcmp(str.data, text, str.bytes) == 0;
+    return ew_str_take(to, size, (struct ew_str){text, strnlen(text, size - 1)});
 }
 
-void ew_str_copy(char *to, size_t size, const char *text)
+size_t ew_str_take(char *to, size_t size, struct ew_str text)
 {
-    size_t bytes = strnlen(text, size - 1);
-    memcpy(to, text, bytes);
+    size_t bytes = text.bytes < size ? text.bytes : size - 1;
+    if (bytes)
+        memcpy(to, text.data, bytes);
     to[bytes] = '\0';
+    return bytes;
+}
+
+size_t ew_str_hex(char *to, size_t size, uint64_t value, unsigned digits)
+{
+    char text[16];
+    EW_ASSERT(digits <= sizeof text);
+    for (unsigned i = 0; i < digits; i++, value >>= 4)
+        text[digits - 1 - i] = "0123456789abcdef"[value & 15];
+    return ew_str_take(to, size, (struct ew_str){text, digits});
+}
+
+size_t ew_str_u64(char *to, size_t size, uint64_t value)
+{
+    char text[20], *end = text + sizeof text, *at = end;
+    do
+        *--at = (char)('0' + value % 10);
+    while (value /= 10);
+    return ew_str_take(to, size, (struct ew_str){at, (size_t)(end - at)});
 }

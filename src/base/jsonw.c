@@ -1,6 +1,7 @@
 /* jsonw.c - commas, indentation, escapes and numbers of JSON (RFC 8259). */
 #include "base/jsonw.h"
 
+#include "base/json_plain.h"
 #include "base/utf8.h"
 
 #include <math.h>
@@ -13,10 +14,25 @@ void ew_jsonw_init(struct ew_jsonw *json, struct ew_buf *out, enum ew_jsonw_styl
     *json = (struct ew_jsonw){.out = out, .style = style};
 }
 
+/* Room for so many bytes, which the caller fills; NULL: there is none, as noted. */
+static char *room(struct ew_jsonw *json, size_t bytes)
+{
+    struct ew_buf *out = json->out;
+    if (json->err.code)
+        return NULL;
+    if (!out->data || bytes > out->capacity - out->bytes || bytes > out->max - out->bytes)
+        return ew_buf_extend(out, bytes, &json->err);
+    char *at = out->data + out->bytes;
+    at[bytes] = '\0';
+    out->bytes += bytes;
+    return at;
+}
+
 static void put(struct ew_jsonw *json, const char *data, size_t bytes)
 {
-    if (!json->err.code)
-        (void)ew_buf_add(json->out, data, bytes, &json->err);
+    char *at = room(json, bytes);
+    if (at && bytes)
+        memcpy(at, data, bytes);
 }
 
 static void put_text(struct ew_jsonw *json, const char *text)
@@ -26,13 +42,9 @@ static void put_text(struct ew_jsonw *json, const char *text)
 
 static void put_char(struct ew_jsonw *json, char c)
 {
-    struct ew_buf *out = json->out;
-    if (json->err.code || !out->data || out->bytes >= out->capacity || out->bytes >= out->max) {
-        put(json, &c, 1);
-        return;
-    }
-    out->data[out->bytes++] = c;
-    out->data[out->bytes] = '\0';
+    char *at = room(json, 1);
+    if (at)
+        *at = c;
 }
 
 static void new_line(struct ew_jsonw *json, int depth)
@@ -42,13 +54,9 @@ static void new_line(struct ew_jsonw *json, int depth)
         put_text(json, "  ");
 }
 
-/* What stands between the value before and one that comes now. */
+/* What stands between the value or key before and one that comes now. */
 static void separate(struct ew_jsonw *json, bool opens)
 {
-    if (json->after_key) {
-        json->after_key = false;
-        return;
-    }
     bool filled = json->level[json->depth].filled, pretty = json->style == EW_JSONW_PRETTY;
     bool object = json->level[json->depth].object;
     EW_ASSERT(json->depth > 0 || !filled); /* one value on top */
@@ -67,7 +75,11 @@ static void separate(struct ew_jsonw *json, bool opens)
 
 static void value_starts(struct ew_jsonw *json, bool opens)
 {
-    EW_ASSERT(json->after_key || !json->level[json->depth].object); /* objects need keys */
+    if (json->after_key) {
+        json->after_key = false;
+        return;
+    }
+    EW_ASSERT(!json->level[json->depth].object); /* objects need keys */
     separate(json, opens);
 }
 
@@ -110,7 +122,7 @@ int ew_jsonw_finish(struct ew_jsonw *json, struct ew_err *err)
     return json->err.code;
 }
 
-static const char *escape_of(unsigned char c, char *room, size_t max)
+static const char *escape_of(unsigned char c, char *number, size_t max)
 {
     switch (c) {
     case '"':
@@ -124,15 +136,9 @@ static const char *escape_of(unsigned char c, char *room, size_t max)
     case '\t':
         return "\\t";
     default:
-        snprintf(room, max, "\\u%04x", c);
-        return room;
+        snprintf(number, max, "\\u%04x", c);
+        return number;
     }
-}
-
-/* Nearly all of all text. */
-static bool is_plain(unsigned char c)
-{
-    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
 /* What isn't plain from `from` on; what is fine as it is goes out in one piece. */
@@ -141,8 +147,8 @@ static void quote_rest(struct ew_jsonw *json, const char *data, size_t bytes, si
     size_t from = 0;
     while (i < bytes) {
         unsigned char c = (unsigned char)data[i];
-        if (is_plain(c)) {
-            i++;
+        if (ew_json_is_plain(data[i])) {
+            i += ew_json_plain(data + i, bytes - i);
             continue;
         }
         struct ew_utf8_char next = ew_utf8_next(data + i, bytes - i);
@@ -151,9 +157,9 @@ static void quote_rest(struct ew_jsonw *json, const char *data, size_t bytes, si
         i += (size_t)next.bytes;
         if (whole && c >= 0x80)
             continue;
-        char room[8];
+        char number[8];
         put(json, data + from, at - from);
-        put_text(json, whole ? escape_of(c, room, sizeof room) : "\xef\xbf\xbd");
+        put_text(json, whole ? escape_of(c, number, sizeof number) : "\xef\xbf\xbd");
         from = i;
     }
     put(json, data + from, bytes - from);
@@ -161,15 +167,20 @@ static void quote_rest(struct ew_jsonw *json, const char *data, size_t bytes, si
 
 static void quote(struct ew_jsonw *json, const char *data, size_t bytes)
 {
-    size_t i = 0;
-    put_char(json, '"');
-    while (i < bytes && is_plain((unsigned char)data[i]))
-        i++;
-    if (i == bytes)
-        put(json, data, bytes);
-    else
-        quote_rest(json, data, bytes, i);
-    put_char(json, '"');
+    size_t plain = ew_json_plain(data, bytes);
+    if (plain < bytes) {
+        put_char(json, '"');
+        quote_rest(json, data, bytes, plain);
+        put_char(json, '"');
+        return;
+    }
+    char *at = room(json, bytes + 2);
+    if (!at)
+        return;
+    *at = '"';
+    if (bytes)
+        memcpy(at + 1, data, bytes);
+    at[bytes + 1] = '"';
 }
 
 void ew_jsonw_key(struct ew_jsonw *json, const char *key)
@@ -183,6 +194,18 @@ static void key_starts(struct ew_jsonw *json)
     separate(json, false);
 }
 
+/* Room for a key's comma and so many bytes more, in one; NULL: there is none. */
+static char *key_room(struct ew_jsonw *json, size_t bytes)
+{
+    bool comma = json->level[json->depth].filled;
+    EW_ASSERT(json->level[json->depth].object && !json->after_key);
+    json->level[json->depth].filled = true;
+    char *at = room(json, bytes + comma);
+    if (at && comma)
+        *at++ = ',';
+    return at;
+}
+
 static void key_ends(struct ew_jsonw *json)
 {
     put_char(json, ':');
@@ -193,9 +216,20 @@ static void key_ends(struct ew_jsonw *json)
 
 void ew_jsonw_key_str(struct ew_jsonw *json, struct ew_str key)
 {
-    key_starts(json);
-    quote(json, key.data, key.bytes);
-    key_ends(json);
+    if (json->style == EW_JSONW_PRETTY || ew_json_plain(key.data, key.bytes) < key.bytes) {
+        key_starts(json);
+        quote(json, key.data, key.bytes);
+        key_ends(json);
+        return;
+    }
+    char *at = key_room(json, key.bytes + 3);
+    json->after_key = true;
+    if (!at)
+        return;
+    *at = '"';
+    memcpy(at + 1, key.data, key.bytes);
+    at[key.bytes + 1] = '"';
+    at[key.bytes + 2] = ':';
 }
 
 void ew_jsonw_str(struct ew_jsonw *json, struct ew_str text)
@@ -337,10 +371,19 @@ void ew_jsonw_real(struct ew_jsonw *json, double value)
 
 void ew_jsonw_put_raw(struct ew_jsonw *json, struct ew_str key, struct ew_str value)
 {
-    key_starts(json);
-    put(json, key.data, key.bytes);
-    key_ends(json);
-    ew_jsonw_raw(json, value);
+    if (json->style == EW_JSONW_PRETTY) {
+        key_starts(json);
+        put(json, key.data, key.bytes);
+        key_ends(json);
+        ew_jsonw_raw(json, value);
+        return;
+    }
+    char *at = key_room(json, key.bytes + 1 + value.bytes);
+    if (!at)
+        return;
+    memcpy(at, key.data, key.bytes);
+    at[key.bytes] = ':';
+    memcpy(at + key.bytes + 1, value.data, value.bytes);
 }
 
 void ew_jsonw_put_text(struct ew_jsonw *json, const char *key, const char *text)

@@ -354,7 +354,7 @@ static int parse_statement(struct parser *p, struct node **out)
         {"break", N_BREAK, parse_jump},
         {"continue", N_CONTINUE, parse_jump},
     };
-    struct ew_str name;
+    struct ew_str name = {0};
     struct token *t = ew__tmpl_peek(p);
     int code = ew__tmpl_expect_name(p, &name);
     if (code)
