@@ -177,7 +177,7 @@ void *ew_answer_alloc(struct ew_answer *answer, size_t count, size_t bytes)
 const json_t *ew_answer_load(struct ew_answer *answer)
 {
     json_error_t error;
-    answer->root = ew_scan_tree(answer->data, &error);
+    answer->root = ew_scan_tree(answer->data, NULL, &error);
     if (!answer->root) /* not jansson's words, which have a piece of the text in them */
         ew_answer_fail(answer, "the answer isn't JSON (at byte %d of %zu)", error.position,
                        answer->data.bytes);

@@ -45,7 +45,7 @@ static void read_prompt(struct ew_read *in, const json_t *root)
 static int parse(struct ew_request *out, struct ew_str body, struct ew_fault *fault)
 {
     struct ew_read in;
-    const json_t *root = ew_read_open(&in, out, body, fault);
+    const json_t *root = ew_read_open(&in, out, body, NULL, fault);
     if (root) {
         ew_ollama_fields_read(&in, root);
         refuse_rest(&in, root);

@@ -164,7 +164,7 @@ int ew_ollama_name(struct ew_str body, char **gives, struct ew_fault *fault)
 {
     struct ew_read in;
     struct ew_request request;
-    const json_t *root = ew_read_open(&in, &request, body, fault);
+    const json_t *root = ew_read_open(&in, &request, body, NULL, fault);
     const char *name = NULL;
     *gives = NULL;
     if (root) {

@@ -26,7 +26,9 @@ static void read_logprobs(struct ew_read *in, const json_t *root)
 static int parse(struct ew_request *out, struct ew_str body, struct ew_fault *fault)
 {
     struct ew_read in;
-    const json_t *root = ew_read_open(&in, out, body, fault);
+    struct ew_openai_messages messages;
+    const json_t *root =
+        ew_read_open(&in, out, body, ew_openai_messages_init(&messages, body.bytes), fault);
     if (root) {
         out->kind = EW_REQUEST_CHAT;
         ew_openai_fields_read(&in, root);
@@ -35,9 +37,10 @@ static int parse(struct ew_request *out, struct ew_str body, struct ew_fault *fa
                     &max_tokens);
         out->max_tokens = (uint32_t)max_tokens;
         read_logprobs(&in, root);
-        ew_openai_messages_read(&in, root);
+        ew_openai_messages_read(&in, root, &messages);
         ew_openai_tools_read(&in, root);
     }
+    ew_openai_messages_fini(&messages);
     return ew_read_close(&in);
 }
 

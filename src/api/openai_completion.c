@@ -114,7 +114,7 @@ static void read_rest(struct ew_read *in, const json_t *root)
 static int parse(struct ew_request *out, struct ew_str body, struct ew_fault *fault)
 {
     struct ew_read in;
-    const json_t *root = ew_read_open(&in, out, body, fault);
+    const json_t *root = ew_read_open(&in, out, body, NULL, fault);
     if (root) {
         out->kind = EW_REQUEST_COMPLETION;
         out->raw = true;

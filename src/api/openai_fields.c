@@ -56,9 +56,9 @@ void ew_openai_stops_read(struct ew_read *in, const json_t *object, const char *
 {
     const json_t *stop = ew_read_get(in, object, "stop");
     char path[EW_READ_PATH_BYTES];
-    ew_read_path(path, where, "stop");
     if (!stop)
         return;
+    ew_read_path(path, where, "stop");
     if (json_is_string(stop)) {
         add_stop(in, stop, path);
         return;

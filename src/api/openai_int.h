@@ -6,9 +6,22 @@
 #include "api/read.h"
 #include "api/write.h"
 
+/* A chat's messages, where its body's one pass could read them. */
+struct ew_openai_messages {
+    struct ew_buf out;  /* as a request has them */
+    struct ew_buf text; /* one without its escapes */
+    struct ew_jsonw json;
+    struct ew_scan_aside aside;
+};
+
+struct ew_scan_aside *ew_openai_messages_init(struct ew_openai_messages *messages,
+                                              size_t body_bytes);
+void ew_openai_messages_fini(struct ew_openai_messages *messages);
+
 /* Each reads its part of the body into in->request. */
 void ew_openai_fields_read(struct ew_read *in, const json_t *root);
-void ew_openai_messages_read(struct ew_read *in, const json_t *root);
+void ew_openai_messages_read(struct ew_read *in, const json_t *root,
+                             struct ew_openai_messages *plain);
 /* tools, tool_choice, parallel_tool_calls, response_format. */
 void ew_openai_tools_read(struct ew_read *in, const json_t *root);
 /* Of these, the tools alone; the array as it came, or NULL. */

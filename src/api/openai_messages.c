@@ -185,8 +185,14 @@ static void write_message(struct ew_read *in, struct ew_jsonw *json, const json_
     ew_jsonw_end(json);
 }
 
-void ew_openai_messages_read(struct ew_read *in, const json_t *root)
+void ew_openai_messages_read(struct ew_read *in, const json_t *root,
+                             struct ew_openai_messages *plain)
 {
+    if (plain->aside.taken) {
+        if (!ew_read_failed(in))
+            in->request->messages = ew_read_keep(in, &plain->out);
+        return;
+    }
     if (!ew_read_need(in, root, "", "messages"))
         return;
     const json_t *messages = ew_read_array(in, root, "", "messages", EW_REQUEST_MESSAGES_MAX);
@@ -203,7 +209,9 @@ void ew_openai_messages_read(struct ew_read *in, const json_t *root)
     ew_jsonw_array(&json);
     for (size_t i = 0; i < json_array_size(messages) && !ew_read_failed(in); i++) {
         char where[32];
-        snprintf(where, sizeof where, "messages[%zu]", i);
+        size_t bytes = ew_str_copy(where, sizeof where, "messages[");
+        bytes += ew_str_u64(where + bytes, sizeof where - bytes, i);
+        (void)ew_str_copy(where + bytes, sizeof where - bytes, "]");
         write_message(in, &json, json_array_get(messages, i), where);
     }
     ew_jsonw_end(&json);

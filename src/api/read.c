@@ -4,7 +4,6 @@
  * A NUL inside a string would cut it short in everything behind, so it is a fault that names the
  * field. Keys that stand twice: the last one counts, as at OpenAI. */
 #include "api/read.h"
-#include "api/scan_tree.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -81,7 +80,7 @@ const char *ew_read_type_words(const json_t *value)
 }
 
 const json_t *ew_read_open(struct ew_read *in, struct ew_request *request, struct ew_str body,
-                           struct ew_fault *fault)
+                           struct ew_scan_aside *aside, struct ew_fault *fault)
 {
     *request = (struct ew_request){0};
     *fault = (struct ew_fault){0};
@@ -95,7 +94,7 @@ const json_t *ew_read_open(struct ew_read *in, struct ew_request *request, struc
     request->memory = in->memory;
     request->free_memory = free_memory;
     json_error_t error;
-    in->memory->root = ew_scan_tree(body, &error);
+    in->memory->root = ew_scan_tree(body, aside, &error);
     if (!in->memory->root)
         ew_read_fail(in, NULL, NULL,
                      "We could not parse the JSON body of your request: %s (line %d, column %d).",
@@ -184,8 +183,10 @@ const char *ew_read_text(struct ew_read *in, const json_t *object, const char *w
 {
     const json_t *value = ew_read_get(in, object, key);
     char path[EW_READ_PATH_BYTES];
+    if (!value)
+        return NULL;
     ew_read_path(path, where, key);
-    return value ? ew_read_string(in, value, path) : NULL;
+    return ew_read_string(in, value, path);
 }
 
 bool ew_read_is_object(struct ew_read *in, const json_t *value, const char *path)
@@ -200,8 +201,10 @@ const json_t *ew_read_object(struct ew_read *in, const json_t *object, const cha
 {
     const json_t *value = ew_read_get(in, object, key);
     char path[EW_READ_PATH_BYTES];
+    if (!value)
+        return NULL;
     ew_read_path(path, where, key);
-    return value && ew_read_is_object(in, value, path) ? value : NULL;
+    return ew_read_is_object(in, value, path) ? value : NULL;
 }
 
 const json_t *ew_read_array(struct ew_read *in, const json_t *object, const char *where,
@@ -209,9 +212,9 @@ const json_t *ew_read_array(struct ew_read *in, const json_t *object, const char
 {
     const json_t *value = ew_read_get(in, object, key);
     char path[EW_READ_PATH_BYTES];
-    ew_read_path(path, where, key);
     if (!value)
         return NULL;
+    ew_read_path(path, where, key);
     if (!json_is_array(value))
         ew_read_wrong_type(in, path, "an array of objects", value);
     else if (json_array_size(value) > count_max)

@@ -11,6 +11,7 @@
 #ifndef EW_READ_H
 #define EW_READ_H
 
+#include "api/scan_tree.h"
 #include "api/wire.h"
 #include "base/jsonw.h"
 
@@ -30,9 +31,10 @@ struct ew_read {
     size_t text_bytes_max; /* of any text made from this body */
 };
 
-/* The object that the body is; NULL and a fault when it is none. Empties the request first. */
+/* The object that the body is; NULL and a fault when it is none. Empties the request first.
+ * aside: NULL, or what isn't to be in the tree (scan_tree.h). */
 const json_t *ew_read_open(struct ew_read *in, struct ew_request *request, struct ew_str body,
-                           struct ew_fault *fault);
+                           struct ew_scan_aside *aside, struct ew_fault *fault);
 /* 0, or -1 when there was a fault: the request is empty then. */
 int ew_read_close(struct ew_read *in);
 bool ew_read_failed(const struct ew_read *in);

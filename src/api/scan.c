@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/json_plain.h"
 #include "base/utf8.h"
 
 enum { DEPTH_MAX = 16, DIGITS_MAX = 18 };
@@ -17,7 +18,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static void skip_space(struct ew_scan *s)
+static inline void skip_space(struct ew_scan *s)
 {
     while (s->at < s->end && is_space(*s->at))
         s->at++;
@@ -68,25 +69,14 @@ static void escape(struct ew_scan *s)
     s->at += !s->odd;
 }
 
-/* Plain bytes are nearly all; false: something else comes. */
-static bool plain(struct ew_scan *s)
-{
-    const char *at = s->at, *end = s->end;
-    while (at < end && (unsigned char)*at >= 0x20 && (unsigned char)*at < 0x80 && *at != '"' &&
-           *at != '\\')
-        at++;
-    bool any = at > s->at;
-    s->at = at;
-    return any;
-}
-
 static struct ew_str string(struct ew_scan *s)
 {
     expect(s, '"');
     const char *from = s->at;
-    while (!s->odd && s->at < s->end && *s->at != '"') {
-        if (plain(s))
-            continue;
+    while (!s->odd) {
+        s->at += ew_json_plain(s->at, (size_t)(s->end - s->at));
+        if (s->at == s->end || *s->at == '"')
+            break;
         if (*s->at == '\\') {
             s->at++;
             escape(s);

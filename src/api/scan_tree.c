@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/scan.h"
-
 enum { DEPTH_MAX = 16, KEY_MAX = 64, NUMBER_MAX = 40 };
 
 static json_t *read_value(struct ew_scan *s, int depth);
@@ -38,12 +36,27 @@ static json_t *read_number(struct ew_scan *s)
                                     : json_integer(strtoll(text, NULL, 10));
 }
 
-static json_t *read_object(struct ew_scan *s, int depth)
+/* False: the tree has it. Of two the last one counts, which is jansson's business. */
+static bool set_aside(struct ew_scan *s, struct ew_scan_aside *aside, struct ew_str key)
+{
+    const struct ew_scan before = *s;
+    if (!aside || !ew_str_is(key, aside->key))
+        return false;
+    s->odd = aside->taken || s->odd;
+    aside->taken = !s->odd && aside->take(aside->user, s);
+    if (!aside->taken && !s->odd)
+        *s = before;
+    return aside->taken || s->odd;
+}
+
+static json_t *read_object(struct ew_scan *s, int depth, struct ew_scan_aside *aside)
 {
     json_t *object = json_object();
     struct ew_str key;
     while (object && ew_scan_key(s, &key)) {
         char name[KEY_MAX];
+        if (set_aside(s, aside, key))
+            continue;
         json_t *value = key.bytes < KEY_MAX ? read_value(s, depth + 1) : NULL;
         memcpy(name, key.data, value ? key.bytes : 0);
         name[value ? key.bytes : 0] = '\0';
@@ -71,7 +84,7 @@ static json_t *read_value(struct ew_scan *s, int depth)
         return NULL;
     switch (ew_scan_peek(s)) {
     case '{':
-        return ew_scan_enter(s, '{') ? read_object(s, depth) : NULL;
+        return ew_scan_enter(s, '{') ? read_object(s, depth, NULL) : NULL;
     case '[':
         return ew_scan_enter(s, '[') ? read_array(s, depth) : NULL;
     case '"':
@@ -90,15 +103,21 @@ static json_t *read_value(struct ew_scan *s, int depth)
     }
 }
 
-json_t *ew_scan_tree(struct ew_str text, json_error_t *error)
+json_t *ew_scan_tree(struct ew_str text, struct ew_scan_aside *aside, json_error_t *error)
 {
-    struct ew_scan scan;
     const struct ew_str own = {text.data ? text.data : "", text.bytes};
+    struct ew_scan scan;
     ew_scan_open(&scan, own);
     char opens = ew_scan_peek(&scan);
-    json_t *root = opens == '{' || opens == '[' ? read_value(&scan, 0) : NULL;
+    json_t *root = NULL;
+    if (opens == '{' && ew_scan_enter(&scan, '{'))
+        root = read_object(&scan, 0, aside);
+    else if (opens == '[')
+        root = read_value(&scan, 0);
     if (root && ew_scan_done(&scan))
         return root;
     json_decref(root);
+    if (aside)
+        aside->taken = false;
     return json_loadb(own.data, own.bytes, JSON_ALLOW_NUL, error);
 }

@@ -9,9 +9,18 @@
 
 #include <jansson.h>
 
-#include "base/buf.h"
+#include "api/scan.h"
+
+/* A value of the outermost object that its caller reads by itself, as it comes, and which is then
+ * not in the tree: `taken`, at the end of all. take: false, and the tree has it. */
+struct ew_scan_aside {
+    const char *key;
+    bool (*take)(void *user, struct ew_scan *scan);
+    void *user;
+    bool taken;
+};
 
 /* A new reference; NULL: it is no JSON, or an object or array is nowhere in it. */
-json_t *ew_scan_tree(struct ew_str text, json_error_t *error);
+json_t *ew_scan_tree(struct ew_str text, struct ew_scan_aside *aside, json_error_t *error);
 
 #endif

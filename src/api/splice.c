@@ -4,7 +4,9 @@
 #include <jansson.h>
 #include <string.h>
 
-static bool is_space(char c)
+#include "base/json_plain.h"
+
+static inline bool is_space(char c)
 {
     return c == ' ' || c == '\n' || c == '\t' || c == '\r';
 }
@@ -19,6 +21,9 @@ static void skip_space(struct ew_splice *s)
 static const char *string_end(const char *at, const char *end)
 {
     for (at++; at < end; at++) {
+        at += ew_json_plain(at, (size_t)(end - at));
+        if (at == end)
+            break;
         if (*at == '"')
             return at + 1;
         if (*at == '\\' && ++at == end)
@@ -88,6 +93,7 @@ static bool take_key(struct ew_splice *s)
     if (!behind)
         return false;
     s->key = (struct ew_str){from, (size_t)(behind - from)};
+    s->escaped = memchr(from, '\\', s->key.bytes) != NULL;
     s->at = behind;
     return skip(s, ':');
 }
@@ -113,17 +119,11 @@ bool ew_splice_next(struct ew_splice *s)
     return true;
 }
 
-bool ew_splice_is(const struct ew_splice *s, const char *name)
+bool ew_splice_means(const struct ew_splice *s, const char *name)
 {
-    size_t bytes = strlen(name);
-    if (s->key.bytes < 2)
-        return false;
-    struct ew_str inner = {s->key.data + 1, s->key.bytes - 2};
-    if (!memchr(inner.data, '\\', inner.bytes))
-        return inner.bytes == bytes && memcmp(inner.data, name, bytes) == 0;
     json_t *key = json_loadb(s->key.data, s->key.bytes, JSON_DECODE_ANY, NULL);
-    bool same =
-        json_string_length(key) == bytes && memcmp(json_string_value(key), name, bytes) == 0;
+    bool same = json_string_length(key) == strlen(name) &&
+                memcmp(json_string_value(key), name, strlen(name)) == 0;
     json_decref(key);
     return same;
 }

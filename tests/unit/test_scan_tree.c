@@ -14,7 +14,7 @@
 static void check(const char *text, size_t bytes)
 {
     json_error_t ours = {0}, theirs = {0};
-    json_t *a = ew_scan_tree((struct ew_str){text, bytes}, &ours);
+    json_t *a = ew_scan_tree((struct ew_str){text, bytes}, NULL, &ours);
     json_t *b = json_loadb(text, bytes, JSON_ALLOW_NUL, &theirs);
     char *left = a ? json_dumps(a, JSON_REAL_PRECISION(17)) : NULL;
     char *right = b ? json_dumps(b, JSON_REAL_PRECISION(17)) : NULL;
@@ -63,7 +63,7 @@ static void test_texts_have_their_trees(void **state)
         check(texts[i], strlen(texts[i]));
     check("[1]\0", 4);
     json_error_t error = {0};
-    assert_null(ew_scan_tree((struct ew_str){NULL, 0}, &error));
+    assert_null(ew_scan_tree((struct ew_str){NULL, 0}, NULL, &error));
     assert_true(*error.text);
 }
 
