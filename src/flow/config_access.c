@@ -7,20 +7,30 @@
 #include <netinet/in.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- keys ---- */
 
+/* Looked for once: for each request, OpenSSL would look again, which takes longer than the hash. */
+static EVP_MD *sha256;
+static pthread_once_t sha256_once = PTHREAD_ONCE_INIT;
+
+static void find_sha256(void)
+{
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+}
+
 int ew_config_text_hash(struct ew_str text, char hex[65], struct ew_err *err)
 {
     unsigned char hash[EVP_MAX_MD_SIZE];
     unsigned bytes = 0;
-    if (!EVP_Digest(text.data ? text.data : "", text.bytes, hash, &bytes, EVP_sha256(), NULL))
+    pthread_once(&sha256_once, find_sha256);
+    if (!sha256 || !EVP_Digest(text.data ? text.data : "", text.bytes, hash, &bytes, sha256, NULL))
         return ew_fail(err, EW_ENOMEM, "sha256 can't be computed");
-    for (unsigned i = 0; i < bytes;
-         i++) { /* for each request: printf would take the longest of it */
+    for (unsigned i = 0; i < bytes; i++) {
         hex[2 * i] = "0123456789abcdef"[hash[i] >> 4];
         hex[2 * i + 1] = "0123456789abcdef"[hash[i] & 15];
     }

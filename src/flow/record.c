@@ -5,6 +5,7 @@
  * once, when they are set. */
 #include "flow/record.h"
 
+#include "base/json_plain.h"
 #include "base/utf8.h"
 
 #include <inttypes.h>
@@ -41,8 +42,10 @@ static bool is_control(uint32_t point)
 
 void ew_record_set(char *to, size_t size, struct ew_str text)
 {
-    size_t used = 0;
-    for (size_t at = 0; at < text.bytes;) {
+    size_t used = text.bytes < size ? ew_json_plain(text.data, text.bytes) : 0;
+    if (used)
+        memcpy(to, text.data, used);
+    for (size_t at = used; at < text.bytes;) {
         char plain = text.data[at];
         if (plain >= 0x20 && plain < 0x7F && used + 1 < size) { /* nearly all of all text */
             to[used++] = plain;

@@ -583,8 +583,10 @@ void ew_http_parse_closed(struct ew_http_parse *parse)
 
 const char *ew_http_parse_header(const struct ew_http_parse *parse, const char *name)
 {
-    for (int i = 0; i < parse->field_count; i++)
-        if (strcasecmp(parse->text.data + parse->fields[i].name, name) == 0)
+    for (int i = 0; i < parse->field_count; i++) {
+        const char *theirs = parse->text.data + parse->fields[i].name;
+        if ((*theirs | 32) == (*name | 32) && strcasecmp(theirs, name) == 0)
             return parse->text.data + parse->fields[i].value;
+    }
     return NULL;
 }

@@ -284,8 +284,11 @@ static int write_request(struct ew_upstream_call *call, const struct ew_upstream
     for (size_t i = 0; i < ask->header_count && !failed; i++)
         failed = ew_buf_text(to, "\r\n", err) || ew_buf_text(to, ask->headers[i].name, err) ||
                  ew_buf_text(to, ": ", err) || ew_buf_text(to, ask->headers[i].value, err);
-    if (has_body && !failed)
-        failed = ew_buf_printf(to, err, "\r\nContent-Length: %zu", ask->body.bytes);
+    if (has_body && !failed) {
+        char length[24];
+        (void)ew_str_u64(length, sizeof length, ask->body.bytes);
+        failed = ew_buf_text(to, "\r\nContent-Length: ", err) || ew_buf_text(to, length, err);
+    }
     return failed ? failed : ew_buf_text(to, "\r\n\r\n", err);
 }
 

@@ -91,6 +91,14 @@ static int status_of(const struct ew_exchange *x)
     return x->gone ? 499 : x->fault.status ? x->fault.status : 200;
 }
 
+static void set_decision(struct ew_record *r, const struct ew_buf *log)
+{
+    char *to = r->decision;
+    size_t bytes = ew_str_copy(to, sizeof r->decision, "[");
+    bytes += ew_str_copy(to + bytes, sizeof r->decision - bytes, ew_buf_cstr(log));
+    (void)ew_str_copy(to + bytes, sizeof r->decision - bytes, "]");
+}
+
 /* Where it went, why, and what was weighed. */
 static void set_way(struct ew_record *r, const struct ew_exchange *x)
 {
@@ -109,7 +117,7 @@ static void set_way(struct ew_record *r, const struct ew_exchange *x)
     r->edge_cents = way->edge_cents;
     r->cloud_cents = way->cloud_cents;
     if (way->log.bytes)
-        snprintf(r->decision, sizeof r->decision, "[%s]", ew_buf_cstr(&way->log));
+        set_decision(r, &way->log);
 }
 
 static void fill(struct ew_record *r, const struct ew_exchange *x)

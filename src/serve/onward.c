@@ -1,7 +1,6 @@
 /* onward.c - see onward.h. */
 #include "serve/onward.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,15 +17,16 @@ bool ew_onward_is_round(const char *via, uint64_t own)
     char id[ID_DIGITS + 1];
     if (!via)
         return false;
-    snprintf(id, sizeof id, "%016" PRIx64, own);
+    (void)ew_str_hex(id, sizeof id, own, ID_DIGITS);
     return strlen(via) + 1 + ID_DIGITS >= EW_ONWARD_VIA_MAX || strstr(via, id);
 }
 
 void ew_onward_make(struct ew_onward *o, const struct ew_onward_ask *ask)
 {
     o->count = 0;
-    snprintf(o->via, sizeof o->via, "%s%s%016" PRIx64, ask->via ? ask->via : "",
-             ask->via && *ask->via ? "," : "", ask->own);
+    size_t bytes = ew_str_copy(o->via, sizeof o->via, ask->via ? ask->via : "");
+    bytes += ew_str_copy(o->via + bytes, sizeof o->via - bytes, bytes ? "," : "");
+    (void)ew_str_hex(o->via + bytes, sizeof o->via - bytes, ask->own, ID_DIGITS);
     add(o, "X-Edgewise-Via", o->via);
     if (ask->edge_only)
         add(o, "X-Edgewise-Edge-Only", "1");

@@ -313,9 +313,12 @@ static int send_it(struct ew_relay *r, struct ew_err *err)
     headers[n++] = (struct ew_http_header){"X-Request-Id", x->id};
     if (d->version_header)
         headers[n++] = (struct ew_http_header){d->version_header, d->version};
-    if (snprintf(url, sizeof url, "%s%s", m->facts.url, path) >= (int)sizeof url)
+    size_t bytes = ew_str_copy(url, sizeof url, m->facts.url);
+    if (strlen(path) >= sizeof url - bytes)
         return ew_fail(err, EW_ELIMIT, "its address is too long");
-    n += ew_fleet_auth(m, &headers[n], bearer);
+    (void)ew_str_copy(url + bytes, sizeof url - bytes, path);
+    bool keyed = ew_fleet_auth(m, &headers[n], bearer);
+    n += keyed;
     double first_s = config->first_token_timeout_s, stall_s = config->stall_timeout_s;
     const struct ew_upstream_ask ask = {
         .url = url,
@@ -335,7 +338,8 @@ static int send_it(struct ew_relay *r, struct ew_err *err)
         .end = on_end,
     };
     int rc = ew_upstream_begin(ew_fleet_upstreams(x->server->fleet), &ask, &r->call, err);
-    explicit_bzero(bearer, sizeof bearer);
+    if (keyed)
+        explicit_bzero(bearer, sizeof bearer);
     return rc;
 }
 

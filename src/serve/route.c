@@ -511,7 +511,7 @@ void ew_route_headers(const struct ew_exchange *x)
     if (r->reason != EW_REASON_NONE)
         ew_http_add_header(x->http, "X-Edgewise-Reason", ew_reason_name(r->reason));
     if (r->attempts) {
-        snprintf(number, sizeof number, "%u", r->attempts);
+        (void)ew_str_u64(number, sizeof number, r->attempts);
         ew_http_add_header(x->http, "X-Edgewise-Attempts", number);
     }
     if (sticky[r->sticky])

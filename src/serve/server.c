@@ -54,8 +54,9 @@ const struct ew_config_device *ew_server_engine(const struct ew_config *config)
 void ew_server_id(struct ew_server *server, const char *start, char *id, size_t size)
 {
     uint64_t high = ew_rng_next(&server->rng), low = ew_rng_next(&server->rng);
-    snprintf(id, size, "%s%016llx%08llx", start, (unsigned long long)high,
-             (unsigned long long)(low & 0xffffffffu));
+    size_t bytes = ew_str_copy(id, size, start);
+    bytes += ew_str_hex(id + bytes, size - bytes, high, 16);
+    (void)ew_str_hex(id + bytes, size - bytes, low, 8);
 }
 
 /* ---- time ---- */
