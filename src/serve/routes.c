@@ -409,7 +409,11 @@ static int check_origin(const struct visit *v, struct ew_fault *fault)
                            "X-Request-Id, X-Edgewise-Request-Id, X-Edgewise-Device, "
                            "X-Edgewise-Reason, X-Edgewise-Attempts, X-Edgewise-Sticky, "
                            "X-Edgewise-Energy-J, X-Edgewise-Energy-Kind, X-Edgewise-Cost-Cents, "
-                           "X-Edgewise-Ttft-Ms, X-Edgewise-Tokens-Per-S, Retry-After");
+                           "X-Edgewise-Ttft-Ms, X-Edgewise-Tokens-Per-S, Retry-After, "
+                           "Retry-After-Ms, X-RateLimit-Limit-Requests, "
+                           "X-RateLimit-Remaining-Requests, X-RateLimit-Reset-Requests, "
+                           "X-RateLimit-Limit-Tokens, X-RateLimit-Remaining-Tokens, "
+                           "X-RateLimit-Reset-Tokens");
         return 0;
     }
     if (is_ours(v->http, origin))

@@ -130,6 +130,29 @@ def slow_but_whole(edgewise):
         return "20000 words"
 
 
+@fault("clients", "a browser's page that may ask may read every header of ours, whatever it is told")
+def exposed(edgewise):
+    more, keys = keys_of({"name": "page", "limits": [{"requests": 2, "per": "1h"},
+                                                     {"tokens": 9999, "per": "1h"}]})
+    more["cors"] = {"origins": ["https://app.example"]}
+    origin = {"Origin": "https://app.example", "X-Edgewise-Session": "one"}
+    with Upstream() as a, Front(edgewise, [device("a", a, watts=5)], policy={"sticky": "session"},
+                                more=more, key=keys["page"]) as front:
+        front.until_healthy("a")
+        seen = set()
+        for stream, status in ((False, 200), (True, 200), (False, 429)):
+            heard = front.ask(stream=stream, headers=origin)
+            assert heard.status == status, f"{heard}"
+            may = {name.strip().lower() for name in
+                   heard.headers["access-control-expose-headers"].split(",")}
+            ours = {name for name in heard.headers if name.startswith(("x-", "retry-after"))}
+            hidden = ours - may - {"x-accel-buffering"}
+            assert not hidden, f"with {status} it may not read {', '.join(sorted(hidden))}"
+            seen |= ours
+        assert {"retry-after-ms", "x-ratelimit-reset-tokens", "x-edgewise-energy-j"} <= seen, f"{seen}"
+        return f"{len(seen)} headers"
+
+
 # ---- devices that come and go ----
 
 class Load:
