@@ -158,7 +158,7 @@ struct ew_config_key {
     X(raw, target, sticky_for, DURATION, sticky_s, 1, 30 * 86400.0, "10m",                         \
       "so long after its latest request")                                                          \
     X(raw, target, min_quality, MAYBE, quality_min, 0, 1, NULL,                                    \
-      "worse models don't answer; left out: any may")                                              \
+      "worse models don't answer, unless a request says another Q; left out: any may")             \
     X(raw, target, min_battery, MAYBE, battery_min, 0, 1, NULL,                                    \
       "devices with less charge, and not plugged in, are spared; left out: none is")               \
     X(raw, target, max_temperature_c, MAYBE, temperature_max_c, 1, 200, NULL,                      \
@@ -202,7 +202,8 @@ struct ew_config_key {
     X(raw, target, degrade, BOOL, degrade, 0, 0, "false",                                          \
       "a smaller model may answer when the one asked for is out of reach")                         \
     X(raw, target, min_quality, MAYBE, quality_min, 0, 1, NULL,                                    \
-      "worse models don't answer it; left out: as policy.min_quality says")
+      "worse models don't answer it, and its requests may raise this, not lower it; left out: as " \
+      "policy.min_quality says")
 
 #define EW_CONFIG_LIMIT_KEYS(X, raw, target)                                                       \
     X(raw, target, requests, WHOLE, requests, 1, 1000000, NULL, "so many requests at most, or")    \

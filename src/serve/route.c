@@ -98,7 +98,7 @@ int ew_route_read(struct ew_exchange *x, struct ew_fault *fault)
     struct ew_request *q = &x->job.request;
     const struct ew_config *config = x->server->config;
     const struct ew_config_client *client = client_of(x);
-    double deadline_ms = NAN;
+    double deadline_ms = NAN, quality_least = NAN;
     size_t bytes = strlen(q->model), suffix = sizeof EDGE_SUFFIX - 1;
     const char *via = ew_http_header(x->http, "X-Edgewise-Via");
     if (ew_onward_is_round(via, x->server->own)) {
@@ -118,11 +118,13 @@ int ew_route_read(struct ew_exchange *x, struct ew_fault *fault)
         r->edge_only = r->edge_only || client->edge_only;
         r->degrade = r->degrade || client->degrade;
         if (!isnan(client->quality_min))
-            r->quality_min = client->quality_min;
+            r->quality_min = quality_least = client->quality_min;
     }
     if (read_number(x, "X-Edgewise-Min-Quality", 1, &r->quality_min, fault) ||
         read_number(x, "X-Deadline-Ms", DEADLINE_MS_MAX, &deadline_ms, fault))
         return -1;
+    if (r->quality_min < quality_least) /* its rule is the operator's word */
+        r->quality_min = quality_least;
     if (r->quality_min <= 0)
         r->quality_min = NAN; /* any will do, the unknown too */
     if (!isnan(deadline_ms)) {

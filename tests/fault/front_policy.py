@@ -285,6 +285,22 @@ def deadline_nonsense(edgewise):
         return "9 values"
 
 
+@fault("policy", "a client's min_quality is the operator's word: its requests may raise it, not lower it")
+def quality_floor(edgewise):
+    more, keys = keys_of({"name": "kiosk", "min_quality": 0.5}, "plain")
+    with Upstream() as bad, Upstream() as good, \
+            Front(edgewise, [device("bad", bad, quality=0.3), device("good", good, quality=0.7)],
+                  policy={"min_quality": 0.1}, more=more, key=keys["kiosk"]) as front:
+        for asks in (None, "0", "0.2", "0.5", "0.6"):
+            headers = {"X-Edgewise-Min-Quality": asks} if asks else {}
+            for _ in range(2):
+                whole(front.ask(headers=headers), by="good")
+        told(front.ask(headers={"X-Edgewise-Min-Quality": "0.8"}), (400,))
+        seen = {front.ask(key=keys["plain"]).header("device") for _ in range(2)}
+        assert "bad" in seen, f"others are answered by {seen}"
+        return "at least 0.5 whatever it says; 400 for 0.8"
+
+
 # ---- full ----
 
 def full(edgewise, on_full, clouds=True):
