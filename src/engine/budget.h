@@ -3,9 +3,9 @@
  * A step that decodes is bound by reading weights, so some rows more cost little, and many stall
  * the streams that decode. What "little" is depends on machine, model and how deep in its prompt a
  * row is: it is learnt. Steps that only decode tell what is usual for so many streams; steps with
- * prompts in them then move the number of rows, until they take 1.8 times as long beside one
+ * prompts in them then move the number of rows, until they take 1.35 times as long beside one
  * prompt. Where more prompts wait than streams decode the prompts' part grows with their number, up
- * to four times: then most users wait for their first token. Times decide what is computed when,
+ * to eight times: then most users wait for their first token. Times decide what is computed when,
  * never what comes out. */
 #ifndef EW_BUDGET_H
 #define EW_BUDGET_H
