@@ -4,8 +4,8 @@
  * are compatible with it, Anthropic's (the same, of other types), Google's (a list of them, with
  * "status"), vLLM's older one (flat), Ollama's {"error": "words"}, FastAPI's {"detail": …}.
  *
- * Its words pass on, but what looks like a key in them doesn't: clouds repeat a wrong key, or parts
- * of it. */
+ * Its words pass on, but what looks like a key or an address in them doesn't: clouds repeat a wrong
+ * key, or parts of it, and engines say where parts of them run. */
 #include "api/dialect_int.h"
 
 #include <ctype.h>
@@ -17,9 +17,7 @@ enum {
     UNKNOWN_HTTP = 502,    /* it failed, and doesn't say how */
 };
 
-/* ---- keys ---- */
-
-static const char mask[] = "[key]";
+/* ---- keys and addresses ---- */
 
 static bool is_key_letter(char c)
 {
@@ -68,6 +66,26 @@ static bool looks_like_key(const char *word, size_t bytes)
     return strncmp(word, "req_", 4) != 0 && has_random_part(word, bytes);
 }
 
+/* Four numbers with points between. */
+static bool has_address(const char *word, size_t bytes)
+{
+    size_t numbers = 0, digits = 0;
+    for (size_t i = 0; i <= bytes; i++) {
+        if (i < bytes && isdigit((unsigned char)word[i])) {
+            digits++;
+            continue;
+        }
+        bool goes_on = i + 1 < bytes && word[i] == '.' && isdigit((unsigned char)word[i + 1]);
+        numbers = digits && digits <= 3 ? numbers + 1 : 0;
+        digits = 0;
+        if (!goes_on && numbers == 4)
+            return true;
+        if (!goes_on)
+            numbers = 0;
+    }
+    return false;
+}
+
 /* Cuts what doesn't fit; never in the midst of a mask. */
 static void copy_masked(char *out, size_t size, const char *text)
 {
@@ -77,14 +95,16 @@ static void copy_masked(char *out, size_t size, const char *text)
         size_t bytes = 0;
         while (is_key_letter(text[bytes]))
             bytes++;
-        bool hidden = bytes && (bearer || looks_like_key(text, bytes));
+        const char *mask = bytes && (bearer || looks_like_key(text, bytes)) ? "[key]"
+                           : has_address(text, bytes)                       ? "[address]"
+                                                                            : NULL;
         if (bytes)
             bearer = bytes == 6 && strncasecmp(text, "bearer", bytes) == 0;
-        const char *from = hidden ? mask : text;
-        size_t count = hidden ? sizeof mask - 1 : bytes ? bytes : 1;
+        const char *from = mask ? mask : text;
+        size_t count = mask ? strlen(mask) : bytes ? bytes : 1;
         text += bytes ? bytes : 1;
         if (count > size - 1 - at) {
-            if (hidden)
+            if (mask)
                 break;
             count = size - 1 - at;
         }

@@ -18,8 +18,8 @@
 enum {
     OUT_BYTES_MAX = 1 << 20, /* a row has 10 KB of texts; tables pad them */
     NAME_BYTES = 64,         /* of a device */
-    SENTENCE_BYTES = 160,
-    DEPTH_MAX = 16, /* of the JSON; it has four */
+    FAILED_BYTES = 400,      /* why a place did */
+    DEPTH_MAX = 16,          /* of the JSON; it has four */
 };
 
 /* ---- a text that was cut ---- */
@@ -235,7 +235,7 @@ static int say_candidates(struct ew_buf *out, const json_t *decision, struct ew_
         {"verdict", EW_TABLE_LEFT}};
     const json_t *candidates = json_object_get(decision, "candidates"), *candidate;
     struct ew_table table;
-    char chosen[NAME_BYTES];
+    char chosen[NAME_BYTES], failed[FAILED_BYTES];
     size_t i;
     text_of(decision, "chosen", chosen, sizeof chosen);
     if (!json_array_size(candidates))
@@ -247,6 +247,9 @@ static int say_candidates(struct ew_buf *out, const json_t *decision, struct ew_
     double others = number_of(decision, "others");
     if (!rc && others > 0)
         rc = ew_buf_printf(out, err, "%.0f more aren't told.\n", others);
+    text_of(decision, "failed", failed, sizeof failed);
+    if (!rc && *failed)
+        rc = ew_buf_printf(out, err, "Then %s\n", failed);
     return rc;
 }
 

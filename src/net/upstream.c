@@ -184,12 +184,11 @@ void ew_upstream_fail(struct ew_upstream_call *call, enum ew_upstream_failure fa
                       const char *format, ...)
 {
     va_list args;
-    char *why = call->result.why;
-    const size_t size = sizeof call->result.why;
-    int n = snprintf(why, size, "%.100s: ", call->name);
+    struct ew_upstream_result *result = &call->result;
     va_start(args, format);
-    vsnprintf(why + n, size - (size_t)n, format, args);
+    vsnprintf(result->cause, sizeof result->cause, format, args);
     va_end(args);
+    snprintf(result->why, sizeof result->why, "%.100s: %s", call->name, result->cause);
     detach(call);
     call->result.failure = failure;
     call->phase = EW_UPSTREAM_FAILED;

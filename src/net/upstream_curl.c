@@ -250,10 +250,15 @@ static void tell_finished(struct ew_upstream_transfer *transfer)
         refuse(transfer, EW_UPSTREAM_CUT,
                "it closed the connection in the midst of its answer's head");
     enum ew_upstream_failure failure = transfer->failure ? transfer->failure : failure_of(transfer);
-    const char *why = transfer->failure     ? transfer->why
-                      : transfer->detail[0] ? transfer->detail
-                                            : curl_easy_strerror(transfer->code);
-    ew_upstream_fail(call, failure, "%s", why);
+    char detail[CURL_ERROR_SIZE]; /* it may have addresses; and the transfer ends by failing */
+    ew_str_copy(detail, sizeof detail, transfer->failure ? "" : transfer->detail);
+    const bool stranger = transfer->code == CURLE_PEER_FAILED_VERIFICATION;
+    ew_upstream_fail(call, failure, "%s",
+                     transfer->failure ? transfer->why
+                     : stranger        ? "its certificate isn't one to trust"
+                                       : curl_easy_strerror(transfer->code));
+    if (*detail)
+        snprintf(call->result.why, sizeof call->result.why, "%.100s: %.170s", call->name, detail);
 }
 
 static void free_transfer(struct ew_upstream_transfer *transfer)

@@ -234,11 +234,13 @@ static void note(struct ew_exchange *x, enum ew_outcome outcome, uint64_t now_ns
 {
     const struct ew_relay *r = x->relay;
     struct ew_member *m = x->way.member;
-    ew_fleet_note(m, outcome, r->status, r->fault.message, now_ns);
+    ew_fleet_note(m, outcome, r->status, ew_relay_why(r), now_ns);
     if (outcome == EW_OUTCOME_BUSY)
         ew_place_rest(&m->place, (uint64_t)(r->fault.retry_after_s * EW_NS_PER_S), now_ns);
-    if (outcome == EW_OUTCOME_FAILED)
-        ew_log(EW_LOG_WARNING, "%s: %s", x->id, r->fault.message);
+    if (outcome == EW_OUTCOME_FAILED) {
+        ew_log(EW_LOG_WARNING, "%s: %s", x->id, ew_relay_why(r));
+        ew_route_failed(x, ew_relay_why(r));
+    }
 }
 
 void ew_exchange_relayed(struct ew_exchange *x)

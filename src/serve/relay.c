@@ -49,6 +49,13 @@ static void fail(struct ew_relay *r, int status, const char *why)
     finish(r, EW_RELAY_FAILED);
 }
 
+/* A client may be a stranger: it hears the place's name, and no address. */
+static void fail_call(struct ew_relay *r, const struct ew_upstream_result *result)
+{
+    snprintf(r->why, sizeof r->why, "%s failed: %s.", r->x->way.place, result->why);
+    fail(r, result->failure == EW_UPSTREAM_HEAD_TIMEOUT ? 504 : 502, result->cause);
+}
+
 /* What a status says of the place, and of the request. */
 static enum ew_relay_end end_of(const struct ew_relay *r)
 {
@@ -267,7 +274,7 @@ static void on_end(void *user, const struct ew_upstream_result *result)
     r->call = NULL;
     r->last_ns = result->ended_ns ? result->ended_ns : now();
     if (result->failure != EW_UPSTREAM_NONE && !(r->told_end && r->status == 200)) {
-        fail(r, result->failure == EW_UPSTREAM_HEAD_TIMEOUT ? 504 : 502, result->why);
+        fail_call(r, result);
     } else if (r->status != 200) {
         take_error(r);
     } else if (!r->streams) {

@@ -47,7 +47,8 @@ struct ew_relay {
     int status;
     double retry_after_s;
     enum ew_relay_end end;
-    struct ew_fault fault; /* unless GOOD */
+    struct ew_fault fault; /* unless GOOD; without addresses, for clients */
+    char why[360];         /* the same with them, where there are any: ew_relay_why */
     /* What is known of the answer. */
     struct ew_answer_news news; /* of the whole, or what a stream's last events told */
     bool has_usage;
@@ -74,6 +75,11 @@ bool ew_relay_tick(struct ew_relay *relay, uint64_t now_ns);
 /* Not streamed: the client's body, into x->out. */
 int ew_relay_compose(struct ew_exchange *exchange, const struct ew_reply *reply,
                      struct ew_err *err);
+/* What went wrong, for log and ledger. */
+static inline const char *ew_relay_why(const struct ew_relay *relay)
+{
+    return *relay->why ? relay->why : relay->fault.message;
+}
 struct ew_usage ew_relay_usage(const struct ew_exchange *exchange); /* so far */
 /* The visit ends: what it took stays as it is. */
 void ew_relay_settle(struct ew_exchange *exchange);

@@ -275,6 +275,7 @@ static void log_decision(struct ew_exchange *x, const struct ew_decision *decisi
     if (decision->action == EW_ACTION_QUEUE && r->waited)
         return; /* once is enough: it is tried again every few milliseconds */
     r->waited = r->waited || decision->action == EW_ACTION_QUEUE;
+    r->logged = false;
     for (size_t i = 0; i < count; i++)
         scratch.told[i] = (struct ew_decision_candidate){
             scratch.members[i]->name, scratch.members[i]->place.kind == EW_PLACE_CLOUD,
@@ -288,8 +289,26 @@ static void log_decision(struct ew_exchange *x, const struct ew_decision *decisi
             ew_buf_clear(&r->log); /* where there is no room for all, the latest says most */
         if (r->log.bytes)
             (void)!ew_buf_text(&r->log, ",", NULL);
-        (void)!ew_buf_add(&r->log, text.data, text.bytes - 1, NULL); /* not its newline */
+        r->logged = !ew_buf_add(&r->log, text.data, text.bytes - 1, NULL); /* not its newline */
     }
+    ew_buf_fini(&text);
+}
+
+void ew_route_failed(struct ew_exchange *x, const char *why)
+{
+    struct ew_route *r = &x->way;
+    struct ew_jsonw json;
+    struct ew_buf text;
+    ew_buf_init(&text, EW_ROUTE_LOG_BYTES);
+    ew_jsonw_init(&json, &text, EW_JSONW_COMPACT);
+    ew_jsonw_object(&json);
+    ew_jsonw_put_text(&json, "failed", why);
+    ew_jsonw_end(&json);
+    if (!ew_jsonw_finish(&json, NULL) && r->logged && r->log.bytes + text.bytes < r->log.max) {
+        r->log.data[r->log.bytes - 1] = ','; /* one key more in the decision's object */
+        (void)!ew_buf_add(&r->log, text.data + 1, text.bytes - 2, NULL);
+    }
+    r->logged = false;
     ew_buf_fini(&text);
 }
 

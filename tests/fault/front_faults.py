@@ -7,6 +7,7 @@ The front is `edgewise serve --config`; the devices and clouds are stand-ins tha
 each test wants (tests/support/upstream.py). Each fault is a function under its sentence: those of
 devices and clouds in front_upstream.py, those of policy in front_policy.py, the others here."""
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -19,11 +20,11 @@ import tempfile
 import threading
 import time
 
-from front_world import (FAULTS, GONE_S, HERE, MODEL, NONE_STATUSES, SLACK, Front, again_until, broken,
+from front_world import (CHAT, FAULTS, GONE_S, HERE, MODEL, NONE_STATUSES, SLACK, Front, again_until, broken,
                          cloud, device, fault, keys_of, place, told, whole, words)
 from fault_run import Skip
 from served import Connection
-from upstream import Behave, Upstream
+from upstream import Behave, Nobody, Upstream
 
 import front_policy # noqa: F401 pylint: disable=unused-import
 import front_upstream # noqa: F401 pylint: disable=unused-import
@@ -406,6 +407,58 @@ def secrets(edgewise):
             assert b"key-of-one" not in sky.everything(), "the client's key was shown to a cloud"
             searched += len(written)
     return f"answers, logs, ledgers and metrics: {searched / 1e3:.0f} kB searched"
+
+
+BAD_WORDS = json.dumps({"error": "Post \"http://127.0.0.1:40311/completion\": EOF"}).encode()
+UNNAMED = {
+    "refuses connections": Nobody,
+    "is silent": lambda: Upstream(Behave(fault="silent")),
+    "breaks off before its first token": lambda: Upstream(Behave(fault="cut")),
+    "breaks off in the midst": lambda: Upstream(Behave(fault="cut", after=2)),
+    "sends nonsense": lambda: Upstream(Behave(fault="garbage")),
+    "tells where it runs": lambda: Upstream(Behave(fault="status", status=500, body=BAD_WORDS)),
+}
+
+
+def told_all(front, path, stream):
+    """(its row's id, every byte that the client hears) of an error, on any wire."""
+    body = front.body(stream=stream) if "chat" in path else \
+        {"model": MODEL, "prompt": "Say something.", "stream": stream}
+    body |= {"max_tokens": 2, "options": {"num_predict": 2}} # of each wire's own: for little patience
+    with Connection(front.port) as c:
+        c.post(path, body)
+        status, headers = c.head()
+        parts = []
+        if headers.get("transfer-encoding") == "chunked":
+            while part := c.chunk():
+                parts.append(part)
+        else:
+            parts.append(c.file.read(int(headers["content-length"])))
+    text = f"{status} {headers} {b''.join(parts).decode()}"
+    assert "error" in text, f"{path}: no error in {text}"
+    return headers["x-edgewise-request-id"], text
+
+
+@fault("secrets", "clients hear the names of places, not their addresses; log and `ledger why` have those")
+def addresses(edgewise):
+    count, known = 0, ""
+    for (what, make), path in itertools.product(UNNAMED.items(),
+                                                (CHAT, "/v1/completions", "/api/chat", "/api/generate")):
+        with make() as a, Front(edgewise, clouds=[cloud("a", a), cloud("host", "https://localhost:9/v1")],
+                                policy={"timeouts": {"first_token": "100ms"}}) as front:
+            for stream in (True, False):
+                name, text = told_all(front, path, stream)
+                for secret in ("127.0.0.1", "localhost", ":9:", f":{a.port}"):
+                    assert secret not in text, f"a place {what}: the client hears {secret}: {text}"
+                assert "127.0.0.1" not in front.row(name)["error"], "the row has it as told"
+                known += subprocess.run([edgewise, "ledger", "--db", front.ledger, "why", name],
+                                        capture_output=True, text=True, check=True).stdout
+                count += 1
+            known += "\n".join(front.log)
+    for words_of_it in ("Then a failed: 127.0.0.1:", "Then host failed: localhost:9: ",
+                        ": a failed: 127.0.0.1:", ": host failed: localhost:9: "):
+        assert words_of_it in known, f"neither log nor ledger has '{words_of_it}'"
+    return f"{count} errors"
 
 
 @fault("secrets", "a key's file with an empty first line has no key: nothing is asked there")

@@ -26,7 +26,8 @@ put(1600, client="kiosk", model="qwen2.5-3b", device="here", place="engine", rea
     ttft_ms=950.0, total_ms=10321.0, energy_j=88.125, energy_kind="modelled", cost_cents=0.000612,
     edge_cents=0.000243, cloud_cents=0.1234, decision=[
         decision("go", "agx", "selected", [candidate(**agx), candidate(**here),
-                 candidate(refusal="preferred", **openai), candidate("den", "full", 3.25)], others=2),
+                 candidate(refusal="preferred", **openai), candidate("den", "full", 3.25)], others=2)
+        | {"failed": "agx failed: 10.0.0.5:8080: no connection: Connection refused."},
         decision("go", "here", "failover", [candidate(**here), candidate(refusal="preferred", **openai),
                  candidate(refusal="tried", **agx), candidate("den", "full", 2.5)])])
 # the devices are full, and the cloud answers after a wait

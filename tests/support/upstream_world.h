@@ -228,6 +228,9 @@ static inline void upstream_told_check_failed(const struct upstream_told *told,
     if (told->result.failure != failure || !strstr(told->result.why, why))
         fail_msg("%s: %s; wanted %s: %s", ew_upstream_failure_name(told->result.failure),
                  told->result.why, ew_upstream_failure_name(failure), why);
+    const char *cause = told->result.cause;
+    if (!*cause || strstr(cause, "127.0.0.1") || strstr(cause, "localhost") || strchr(cause, '['))
+        fail_msg("'%s' is no cause for strangers to hear", cause);
 }
 
 /* ---- the server ---- */

@@ -123,7 +123,7 @@ static void test_errors_of_others_are_faults_of_the_kinds_that_clients_know(void
     }
 }
 
-static void test_nothing_that_looks_like_a_key_is_repeated(void **state)
+static void test_nothing_that_looks_like_a_key_or_an_address_is_repeated(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
@@ -141,6 +141,11 @@ static void test_nothing_that_looks_like_a_key_is_repeated(void **state)
         {"request req_011CSHoEeqs5C35K2UUqR7Fy, task-force, sky, antidisestablishmentarianism",
          "request req_011CSHoEeqs5C35K2UUqR7Fy, task-force, sky, antidisestablishmentarianism"},
         {"an escaped one: \\\\nsk-abcdefg1", "an escaped one: \\[key]"},
+        {"Post http://127.0.0.1:4031/completion: EOF", "Post http:[address]:4031/completion: EOF"},
+        {"no route to 10.0.0.5.", "no route to [address]"},
+        {"(192.168.178.200)", "([address])"},
+        {"llama.cpp 1.2.3, of 1.2.3.4.5, 2026.11.27.100", "llama.cpp 1.2.3, of 1.2.3.4.5, "
+                                                          "2026.11.27.100"},
         {"", "It answered with status 401."},
     };
     for (size_t i = 0; i < EW_COUNT(cases); i++) {
@@ -186,7 +191,7 @@ int main(void)
         cmocka_unit_test(test_dialects_are_found_by_name),
         cmocka_unit_test(test_models_are_listed_with_the_context_that_servers_hint_at),
         cmocka_unit_test(test_errors_of_others_are_faults_of_the_kinds_that_clients_know),
-        cmocka_unit_test(test_nothing_that_looks_like_a_key_is_repeated),
+        cmocka_unit_test(test_nothing_that_looks_like_a_key_or_an_address_is_repeated),
         cmocka_unit_test(test_a_param_is_no_place_for_a_key),
         cmocka_unit_test(test_a_long_message_is_cut_clean),
     };
