@@ -44,6 +44,7 @@ struct ew_member *ew_fleet_join(struct ew_fleet *fleet, const char *name, bool a
     }
     m->origin = m->name;
     m->edgewise = true;
+    m->lost_ns = ew_clock_now_ns(&ew_clock_real); /* away, until it has a connection */
     m->number = ++fleet->numbers;
     while (*end)
         end = &(*end)->next;

@@ -15,6 +15,13 @@ static int refuse(struct ew_fault *fault, int status, const char *code, const ch
     return -1;
 }
 
+/* A device throws away what a 401 was said to: only where it is no good for ever. */
+static int bad_token(struct ew_fault *fault, const struct ew_err *err)
+{
+    return err->code == EW_EINVAL ? refuse(fault, 401, "invalid_token", err->text)
+                                  : refuse(fault, 503, NULL, err->text);
+}
+
 static const char *token_of(const struct ew_http_request *http)
 {
     static const char bearer[] = "Bearer ";
@@ -54,14 +61,18 @@ int ew_join_in(struct ew_server *server, struct ew_http_request *http, struct ew
     }
     if (server->state >= EW_SERVER_DRAINING)
         return refuse(fault, 503, NULL, "The server is shutting down.");
-    if (ew_tokens_take(server->tokens, token_of(http), now_s, &kind, name, &err))
-        return refuse(fault, 401, "invalid_token", err.text);
+    if (ew_tokens_check(server->tokens, token_of(http), now_s, &kind, name, &err))
+        return bad_token(fault, &err);
     choose_name(server, http, name);
     struct ew_member *member = ew_fleet_join(server->fleet, name, kind == EW_TOKEN_MEMBER, &err);
     if (!member)
-        return refuse(fault, err.code == EW_EINVAL ? 409 : 503, "name_taken", err.text);
+        return err.code == EW_EINVAL ? refuse(fault, 409, "name_taken", err.text)
+                                     : refuse(fault, 503, NULL, err.text);
     if (ew_tokens_make(server->tokens, EW_TOKEN_MEMBER, name, now_s, membership, &err))
         return refuse(fault, 503, NULL, err.text);
+    /* Nobody came between: all this is one turn of the loop. */
+    if (ew_tokens_use(server->tokens, token_of(http), now_s, &err))
+        return bad_token(fault, &err);
     ew_http_add_header(http, "X-Edgewise-Name", name);
     ew_http_add_header(http, "X-Edgewise-Membership", membership);
     struct bufferevent *connection = ew_http_upgrade(http, EW_JOIN_PROTOCOL);

@@ -214,8 +214,8 @@ static bool take_apart(const struct ew_tokens *tokens, const char *text, enum ew
     return !*end;
 }
 
-int ew_tokens_take(struct ew_tokens *tokens, const char *text, int64_t now_s,
-                   enum ew_token_kind *kind, char name[EW_TOKEN_NAME_BYTES], struct ew_err *err)
+int ew_tokens_check(struct ew_tokens *tokens, const char *text, int64_t now_s,
+                    enum ew_token_kind *kind, char name[EW_TOKEN_NAME_BYTES], struct ew_err *err)
 {
     char nonce[2 * NONCE_BYTES + 1];
     int64_t until_s;
@@ -234,6 +234,21 @@ int ew_tokens_take(struct ew_tokens *tokens, const char *text, int64_t now_s,
     if (tokens->used_count == EW_TOKEN_USED_MAX)
         return ew_fail(err, EW_ELIMIT, "%d devices joined within %d s: later", EW_TOKEN_USED_MAX,
                        EW_TOKEN_JOIN_S);
+    return 0;
+}
+
+int ew_tokens_use(struct ew_tokens *tokens, const char *text, int64_t now_s, struct ew_err *err)
+{
+    char name[EW_TOKEN_NAME_BYTES], nonce[2 * NONCE_BYTES + 1];
+    enum ew_token_kind kind;
+    int64_t until_s;
+    int failed = ew_tokens_check(tokens, text, now_s, &kind, name, err);
+    if (failed || kind != EW_TOKEN_JOIN)
+        return failed;
+    (void)take_apart(tokens, text, &kind, name, &until_s, nonce);
     add_used(tokens, nonce, until_s);
-    return write_used(tokens, err);
+    failed = write_used(tokens, err);
+    if (failed) /* its device isn't let in, and tries again */
+        tokens->used_count--;
+    return failed;
 }

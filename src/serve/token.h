@@ -30,8 +30,11 @@ void ew_tokens_close(struct ew_tokens **tokens);
 /* name: letters, digits, dashes, underscores; "" for a join token that lets the device choose. */
 int ew_tokens_make(struct ew_tokens *tokens, enum ew_token_kind kind, const char *name,
                    int64_t now_s, char text[EW_TOKEN_BYTES], struct ew_err *err);
-/* EW_EINVAL with a sentence: not ours, run out, or used. A join token is used from now on. */
-int ew_tokens_take(struct ew_tokens *tokens, const char *text, int64_t now_s,
-                   enum ew_token_kind *kind, char name[EW_TOKEN_NAME_BYTES], struct ew_err *err);
+/* Whether it is good now; EW_EINVAL with a sentence: it isn't ours, has run out, or was used. */
+int ew_tokens_check(struct ew_tokens *tokens, const char *text, int64_t now_s,
+                    enum ew_token_kind *kind, char name[EW_TOKEN_NAME_BYTES], struct ew_err *err);
+/* The same, and a join token is used from now on; call it when its device is let in. Where that
+ * can't be written down it is as good as before. */
+int ew_tokens_use(struct ew_tokens *tokens, const char *text, int64_t now_s, struct ew_err *err);
 
 #endif

@@ -112,6 +112,40 @@ def run(edgewise, model):
              front.get("/v1/edgewise/join", key="ewj1.x.1.2.3").status in (401, 426))
 
 
+class Knock:
+    """One connection that shows a token: 101, or what it is refused with."""
+
+    def __init__(self, front, token, name="nameless"):
+        self.connection = front.connect()
+        self.connection.send(f"GET /v1/edgewise/join HTTP/1.1\r\nHost: front\r\nConnection: Upgrade\r\n"
+                             f"Upgrade: edgewise/1\r\nX-Edgewise-Name: {name}\r\n"
+                             f"Authorization: Bearer {token}\r\n\r\n")
+
+    def status(self):
+        self.heard = getattr(self, "heard", None) or self.connection.head()[0]
+        return self.heard
+
+
+def refused(edgewise):
+    """What becomes of a token whose device isn't let in, or not alone."""
+    config = "listen: 127.0.0.1:0\njoin: {secret: join.secret}\n"
+    with Server(edgewise, "", config) as front:
+        first, second, third = (token(edgewise, front, name) for name in ("pi", "pi", ""))
+        pi = Knock(front, first)
+        step("a device is let in", pi.status() == 101)
+        again = [Knock(front, second).status() for _ in range(3)]
+        step("another one of that name isn't, as often as it shows its token", again == [409] * 3,
+             str(again))
+        pi.connection.close()
+        step("when the name is free, that token lets it in",
+             until(lambda: Knock(front, second).status() == 101))
+        step("and is used then", Knock(front, second).status() == 401)
+        crowd = [Knock(front, third, f"device-{i}") for i in range(8)]
+        heard = sorted(one.status() for one in crowd)
+        step("of eight at once that show one token, one is let in", heard == [101] + [401] * 7,
+             str(heard))
+
+
 def asked_as_ollama(edgewise, model):
     """A front that speaks Ollama's API to an edgewise asks for its state, too, and for no more."""
     with Server(edgewise, model, options=("--ctx", "512")) as pi:
@@ -125,6 +159,7 @@ def asked_as_ollama(edgewise, model):
 
 
 def main():
+    refused(sys.argv[1])
     asked_as_ollama(*sys.argv[1:3])
     run(*sys.argv[1:3])
     print(f"{sum(RESULTS)} passed, {len(RESULTS) - sum(RESULTS)} failed")

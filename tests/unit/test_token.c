@@ -28,7 +28,8 @@ static int take(struct ew_tokens *tokens, const char *text, int64_t now_s, char 
                 struct ew_err *err)
 {
     enum ew_token_kind kind;
-    return ew_tokens_take(tokens, text, now_s, &kind, name, err);
+    int failed = ew_tokens_check(tokens, text, now_s, &kind, name, err);
+    return failed ? failed : ew_tokens_use(tokens, text, now_s, err);
 }
 
 static void test_a_secret_is_made_once_and_nobody_else_reads_it(void **state)
@@ -61,6 +62,31 @@ static void test_a_join_token_is_for_one_device_also_after_a_restart(void **stat
     ew_tokens_close(&tokens);
     tokens = open_tokens();
     assert_int_equal(take(tokens, text, 1001, name, &err), EW_EINVAL);
+    assert_non_null(strstr(err.text, "used already"));
+    ew_tokens_close(&tokens);
+}
+
+/* A device that isn't let in (its name is taken, say) shows it again. */
+static void test_a_token_that_is_only_looked_at_is_as_good_as_before(void **state)
+{
+    char text[EW_TOKEN_BYTES], name[EW_TOKEN_NAME_BYTES], aside[160];
+    struct ew_err err = {0};
+    enum ew_token_kind kind;
+    (void)state;
+    struct ew_tokens *tokens = open_tokens();
+    assert_int_equal(ew_tokens_make(tokens, EW_TOKEN_JOIN, "pi", 1000, text, NULL), 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(ew_tokens_check(tokens, text, 1001, &kind, name, &err), 0);
+    assert_int_equal(kind, EW_TOKEN_JOIN);
+    assert_string_equal(name, "pi");
+    snprintf(aside, sizeof aside, "%s.aside", folder);
+    assert_int_equal(rename(folder, aside), 0); /* nothing can be written */
+    int failed = ew_tokens_use(tokens, text, 1001, &err);
+    assert_true(failed && failed != EW_EINVAL);
+    assert_int_equal(rename(aside, folder), 0);
+    assert_int_equal(ew_tokens_use(tokens, text, 1001, &err), 0);
+    assert_int_equal(ew_tokens_use(tokens, text, 1001, &err), EW_EINVAL);
+    assert_int_equal(ew_tokens_check(tokens, text, 1001, &kind, name, &err), EW_EINVAL);
     assert_non_null(strstr(err.text, "used already"));
     ew_tokens_close(&tokens);
 }
@@ -137,6 +163,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_secret_is_made_once_and_nobody_else_reads_it),
         cmocka_unit_test(test_a_join_token_is_for_one_device_also_after_a_restart),
+        cmocka_unit_test(test_a_token_that_is_only_looked_at_is_as_good_as_before),
         cmocka_unit_test(test_tokens_run_out),
         cmocka_unit_test(test_nothing_in_a_token_can_be_changed),
         cmocka_unit_test(test_names_are_plain),
