@@ -4,7 +4,7 @@
  * call of the caller's: such calls only mark it and put it into the server's queue, which the loop
  * works off at its next turn.
  *
- * While a request is being answered reading goes on, up to READ_AHEAD_BYTES: that is how a client
+ * While a request is being answered reading goes on, up to EW_HTTP_READ_AHEAD: that is how a client
  * that hangs up is noticed. Behind a full read-ahead the kernel doesn't tell through libevent (a
  * reset is reported as readable to nobody, and the loop would spin), so there, and there alone, the
  * socket is asked every WATCH_S.
@@ -26,10 +26,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-    READ_AHEAD_BYTES = 16 << 10,
-    PIECES_MAX = 4,
-};
+enum { PIECES_MAX = 4 };
 static const double watch_s = 0.025;      /* gone is told within 50 ms */
 static const double linger_s = 3;         /* for a client that still sends to read our answer */
 static const double drain_fresh_s = 0.25; /* connected, but its request isn't here yet */
@@ -37,11 +34,6 @@ static const double drain_fresh_s = 0.25; /* connected, but its request isn't he
 static struct evbuffer *output(const struct ew_http_conn *conn)
 {
     return bufferevent_get_output(conn->bev);
-}
-
-static struct evbuffer *input(const struct ew_http_conn *conn)
-{
-    return bufferevent_get_input(conn->bev);
 }
 
 static int socket_of(const struct ew_http_conn *conn)
@@ -138,6 +130,7 @@ void ew_http_conn_free(struct ew_http_conn *conn)
         setsockopt(socket_of(conn), SOL_SOCKET, SO_LINGER, &none, sizeof none);
     }
     event_free(conn->timer);
+    ew_http_input_close(conn);
     /* libevent closes the socket a turn of the loop later; the client needn't wait for that. */
     if (conn->bev && !conn->reset)
         shutdown(socket_of(conn), SHUT_RDWR);
@@ -177,7 +170,7 @@ static void linger(struct ew_http_conn *conn)
         ERR_clear_error();
     }
     shutdown(socket_of(conn), SHUT_WR);
-    evbuffer_drain(input(conn), evbuffer_get_length(input(conn)));
+    ew_http_input_clear(conn);
     set_deadline(conn, now(), linger_s);
 }
 
@@ -245,14 +238,14 @@ void ew_http_conn_ended(struct ew_http_conn *conn)
  * as it is met, the callback is called again and again. */
 static void bound_input(struct ew_http_conn *conn)
 {
-    bool full = evbuffer_get_length(input(conn)) >= READ_AHEAD_BYTES;
+    bool full = ew_http_input_bytes(conn) >= EW_HTTP_READ_AHEAD;
     if (full == conn->paused || conn->ended)
         return;
     conn->paused = full;
     if (full)
-        bufferevent_disable(conn->bev, EV_READ);
+        ew_http_input_rest(conn);
     else
-        bufferevent_enable(conn->bev, EV_READ);
+        ew_http_input_go_on(conn);
 }
 
 /* While the caller works: a client whose bytes fill the read-ahead must be asked whether it's still
@@ -316,7 +309,7 @@ static void await(struct ew_http_conn *conn)
  * whole. */
 static void parse_input(struct ew_http_conn *conn)
 {
-    struct evbuffer_iovec piece;
+    struct ew_str piece;
     if (!conn->request)
         conn->request = begin_request(conn);
     if (!conn->request) {
@@ -324,8 +317,8 @@ static void parse_input(struct ew_http_conn *conn)
         return;
     }
     struct ew_http_parse *parse = &conn->request->parse;
-    while (parse->phase < EW_HTTP_DONE && evbuffer_peek(input(conn), -1, NULL, &piece, 1) > 0)
-        evbuffer_drain(input(conn), ew_http_parse_feed(parse, piece.iov_base, piece.iov_len));
+    while (parse->phase < EW_HTTP_DONE && (piece = ew_http_input_peek(conn)).bytes)
+        ew_http_input_drain(conn, ew_http_parse_feed(parse, piece.data, piece.bytes));
     if (parse->phase == EW_HTTP_FAILED)
         ew_http_refuse(conn, parse->status, parse->message);
     else if (parse->phase == EW_HTTP_DONE)
@@ -345,9 +338,9 @@ static bool step(struct ew_http_conn *conn)
 {
     if (conn->state != EW_HTTP_READING)
         return false;
-    size_t waiting = evbuffer_get_length(input(conn));
+    size_t waiting = ew_http_input_bytes(conn);
     if (conn->closing) {
-        evbuffer_drain(input(conn), waiting);
+        ew_http_input_clear(conn);
         if (ew_http_conn_unsent(conn) > 0)
             keep_writing(conn);
         else if (conn->ended)
@@ -374,7 +367,7 @@ void ew_http_conn_advance(struct ew_http_conn *conn)
     while (!conn->broken && step(conn))
         ;
     conn->advancing = false;
-    if (conn->broken) {
+    if (conn->broken || ew_http_input_keep(conn) != 0) {
         ew_http_conn_free(conn);
         return;
     }
@@ -399,14 +392,18 @@ void ew_http_conn_drain(struct ew_http_conn *conn)
 
 /* ---- what the loop tells ---- */
 
+void ew_http_conn_came(struct ew_http_conn *conn)
+{
+    if (conn->state == EW_HTTP_LINGERING)
+        ew_http_input_clear(conn);
+    else
+        ew_http_conn_advance(conn);
+}
+
 static void on_read(struct bufferevent *bev, void *user)
 {
     (void)bev;
-    struct ew_http_conn *conn = user;
-    if (conn->state == EW_HTTP_LINGERING)
-        evbuffer_drain(input(conn), evbuffer_get_length(input(conn)));
-    else
-        ew_http_conn_advance(conn);
+    ew_http_conn_came(user);
 }
 
 static void on_written(struct bufferevent *bev, void *user)
@@ -425,20 +422,25 @@ static void on_written(struct bufferevent *bev, void *user)
     ew_http_conn_advance(conn);
 }
 
-static void on_event(struct bufferevent *bev, short what, void *user)
+void ew_http_conn_event(struct ew_http_conn *conn, short what)
 {
-    struct ew_http_conn *conn = user;
     if (what & BEV_EVENT_CONNECTED) {
         return; /* TLS is agreed on; the time for the request's head runs since the beginning */
     } else if ((what & BEV_EVENT_EOF) && conn->state == EW_HTTP_READING &&
                ew_http_conn_unsent(conn) > 0) {
         /* All answers were given, the last one isn't read yet: who asks by `nc -N` gets it. */
-        bufferevent_disable(bev, EV_READ);
+        ew_http_input_rest(conn);
         conn->closing = conn->ended = true;
     } else {
         conn->reset = (what & BEV_EVENT_TIMEOUT) != 0;
         ew_http_conn_free(conn);
     }
+}
+
+static void on_event(struct bufferevent *bev, short what, void *user)
+{
+    (void)bev;
+    ew_http_conn_event(user, what);
 }
 
 /* The client of a request that is being answered has closed, behind bytes we haven't read. */
@@ -535,7 +537,8 @@ static void begin(struct ew_http_conn *conn)
     server->counts.connections++;
     bufferevent_setcb(conn->bev, on_read, on_written, on_event, conn);
     bufferevent_set_timeouts(conn->bev, NULL, &write_wait);
-    bufferevent_enable(conn->bev, EV_READ | EV_WRITE);
+    if (bufferevent_enable(conn->bev, EV_WRITE) != 0 || ew_http_input_open(conn) != 0)
+        ew_http_conn_break(conn);
 }
 
 void ew_http_conn_open(struct ew_http_server *server, int fd, const struct sockaddr_storage *peer,

@@ -1,9 +1,9 @@
 /* http_int.h - what the files of the HTTP server share: server, connection, request.
  *
  * http_server.c listens and counts, http_conn.c moves bytes and knows when a connection ends,
- * http_outbox.c keeps what is said until the turn's end, http_reply.c writes answers, http_tls.c
- * makes certificates usable. A connection is small and holds a request only while there is one:
- * idle connections are many, requests few. */
+ * http_input.c has what came and isn't parsed yet, http_outbox.c keeps what is said until the
+ * turn's end, http_reply.c writes answers, http_tls.c makes certificates usable. A connection is
+ * small and holds a request only while there is one: idle connections are many, requests few. */
 #ifndef EW_HTTP_INT_H
 #define EW_HTTP_INT_H
 
@@ -18,10 +18,12 @@
 
 enum {
     EW_HTTP_ANSWER_HEADERS_MAX = 16 << 10, /* what callers add, in bytes */
+    EW_HTTP_READ_AHEAD = 16 << 10,         /* of a client, while it is being answered */
     EW_HTTP_SPARES_MAX = 64, /* requests kept for the next ones: at most 1.1 MB with their bytes */
 };
 
 struct bufferevent;
+struct evbuffer;
 struct event;
 struct ew_http_letter;
 struct ew_http_outbox;
@@ -54,6 +56,9 @@ enum ew_http_conn_state {
 struct ew_http_conn {
     struct ew_http_server *server;
     struct bufferevent *bev;         /* NULL: given away, and to be freed soon */
+    struct event *readable;          /* NULL: bev reads */
+    struct ew_str piece;             /* just read into the server's bytes, not parsed yet */
+    struct evbuffer *kept;           /* read before that; NULL: nothing ever was */
     SSL *ssl;                        /* owned by bev; NULL: plain */
     struct ew_http_request *request; /* owned; NULL: idle */
     struct event *timer;
@@ -96,8 +101,9 @@ struct ew_http_server {
     struct ew_http_spares spares;
     int spare_count;
     struct ew_http_counts counts;
-    struct ew_buf head; /* of the answer being written */
-    char date[48];      /* "Date: …\r\n" of date_s */
+    struct ew_buf head;             /* of the answer being written */
+    char bytes[EW_HTTP_READ_AHEAD]; /* read just now, of whoever is parsed */
+    char date[48];                  /* "Date: …\r\n" of date_s */
     int64_t date_s;
 };
 
@@ -114,9 +120,24 @@ void ew_http_conn_advance(struct ew_http_conn *conn); /* conn may be freed by it
 void ew_http_conn_send(struct ew_http_conn *conn, struct iovec *pieces, int count);
 void ew_http_conn_send_now(struct ew_http_conn *conn, struct iovec *pieces, int count);
 size_t ew_http_conn_unsent(const struct ew_http_conn *conn);
+void ew_http_conn_came(struct ew_http_conn *conn); /* there is input; conn may be freed by it */
+void ew_http_conn_event(struct ew_http_conn *conn, short what); /* BEV_EVENT_…; the same */
 /* The request of this connection is answered, whole or not. */
 void ew_http_conn_ended(struct ew_http_conn *conn);
 void ew_http_conn_break(struct ew_http_conn *conn); /* frees it, but not now */
+
+/* http_input.c */
+int ew_http_input_open(struct ew_http_conn *conn); /* begins to read; -1: no memory */
+void ew_http_input_close(struct ew_http_conn *conn);
+size_t ew_http_input_bytes(const struct ew_http_conn *conn);
+struct ew_str ew_http_input_peek(const struct ew_http_conn *conn); /* the first of it */
+void ew_http_input_drain(struct ew_http_conn *conn, size_t bytes); /* that many of the first */
+void ew_http_input_clear(struct ew_http_conn *conn);
+int ew_http_input_keep(struct ew_http_conn *conn); /* what isn't parsed; -1: no memory */
+/* To the bufferevent, which is to be somebody else's and doesn't read; -1: no memory. */
+int ew_http_input_give(struct ew_http_conn *conn);
+void ew_http_input_rest(struct ew_http_conn *conn); /* doesn't read, until: */
+void ew_http_input_go_on(struct ew_http_conn *conn);
 
 /* http_outbox.c */
 int ew_http_outbox_open(struct ew_http_outbox **gives, struct ew_err *err);

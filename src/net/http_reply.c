@@ -306,7 +306,7 @@ struct bufferevent *ew_http_upgrade(struct ew_http_request *request, const char 
 {
     EW_ASSERT(request->state == EW_HTTP_ASKED);
     struct ew_http_conn *conn = request->conn;
-    if (conn->closing || conn->broken || conn->server->draining)
+    if (conn->closing || conn->broken || conn->server->draining || ew_http_input_give(conn) != 0)
         return NULL;
     ew_http_add_header(request, "Connection", "Upgrade");
     ew_http_add_header(request, "Upgrade", protocol);
@@ -315,7 +315,6 @@ struct bufferevent *ew_http_upgrade(struct ew_http_request *request, const char 
     ew_http_conn_send(conn, &piece, 1);
     ew_http_outbox_send(conn);
     struct bufferevent *bev = conn->bev;
-    bufferevent_disable(bev, EV_READ);
     bufferevent_setcb(bev, NULL, NULL, NULL, NULL);
     bufferevent_set_timeouts(bev, NULL, NULL);
     conn->bev = NULL;
