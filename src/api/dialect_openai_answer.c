@@ -283,13 +283,13 @@ static void take_plain_usage(struct ew_answer_news *news, const struct ew_openai
 static bool take_plain(struct ew_answer *answer, const struct ew_openai_plain *p)
 {
     if (!*answer->id && p->id.data)
-        (void)ew_str_take(answer->id, sizeof answer->id, p->id);
+        (void)ew_str_cut(answer->id, sizeof answer->id, p->id);
     if (p->created_s >= 0 && !answer->created_s)
         answer->created_s = p->created_s < (int64_t)1 << 52 ? p->created_s : (int64_t)1 << 52;
     uint32_t index = p->index > 0 ? (uint32_t)p->index : 0;
     if (p->has_choice && ew_answer_in_range(answer, index)) {
         char finish[32];
-        (void)ew_str_take(finish, sizeof finish, p->finish);
+        (void)ew_str_cut(finish, sizeof finish, p->finish);
         if (p->has_thoughts)
             ew_answer_stir(answer);
         ew_answer_say(answer, index, meaning(answer, p->content));

@@ -42,7 +42,8 @@ static bool set_aside(struct ew_scan *s, struct ew_scan_aside *aside, struct ew_
     const struct ew_scan before = *s;
     if (!aside || !ew_str_is(key, aside->key))
         return false;
-    s->odd = aside->taken || s->odd;
+    s->odd = aside->seen || s->odd;
+    aside->seen = true;
     aside->taken = !s->odd && aside->take(aside->user, s);
     if (!aside->taken && !s->odd)
         *s = before;

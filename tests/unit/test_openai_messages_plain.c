@@ -111,6 +111,12 @@ static void test_what_comes_twice_or_has_more_in_it(void **state)
         {"{\"messages\":[{\"role\":\"user\",\"content\":\"b\"}],\"model\":\"m\",\"n\":\"x\"}",
          "{\"n\":\"x\",\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"b\","
          "\"name\":null}]}"},
+        {"{\"model\":\"m\",\"messages\":[],\"messages\":[]}", "{\"model\":\"m\",\"messages\":[]}"},
+        {"{\"model\":\"m\",\"messages\":null,\"messages\":[{\"role\":\"user\",\"content\":\"b\"}]}",
+         "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"b\"}]}"},
+        {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[]}],\"messages\":"
+         "[{\"role\":\"user\",\"content\":\"b\"}]}",
+         "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"b\"}]}"},
         {"{\"model\":\"m\",\"messages\":[]}", "{\"messages\":[],\"model\":\"m\"}"},
         {"{\"model\":\"m\",\"messages\":{}}", "{\"messages\":{},\"model\":\"m\"}"},
         {"{\"model\":\"m\",\"messages\":null}", "{\"model\":\"m\"}"},
