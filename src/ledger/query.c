@@ -287,23 +287,27 @@ int ew_query_rows(struct ew_query *query, const struct ew_query_filter *filter,
 /* ---- what was used ---- */
 
 /* Where the walk begins. Rows are numbered as they were written, so as requests ended: of the index
- * the numbers of the latest are read, and of the table one piece without a gap. */
+ * the numbers of the latest are read, and of the table one piece without a gap. Refused requests
+ * have rows, too, and must not push the others out: ten times as many are looked at. */
 static int first_row(struct ew_query *query, int64_t since_ms, int64_t rows_max, int64_t *first,
                      bool *left_out, struct ew_err *err)
 {
     static const char sql[] =
-        "SELECT min(id), max(id) FROM (SELECT id FROM requests WHERE arrived_ms >= :since "
-        "ORDER BY arrived_ms DESC LIMIT :limit)";
+        "SELECT min(id), count(*), (SELECT count(*) FROM "
+        "(SELECT 1 FROM requests WHERE arrived_ms >= :since LIMIT 10 * :limit)) FROM (SELECT id "
+        "FROM "
+        "(SELECT id, device FROM requests WHERE arrived_ms >= :since ORDER BY arrived_ms DESC "
+        "LIMIT 10 * :limit) WHERE device IS NOT NULL LIMIT :limit)";
     sqlite3_stmt *statement = NULL;
     if (sqlite3_prepare_v2(query->db, sql, -1, &statement, NULL))
         return fail(query, err);
     bind_int(statement, ":since", since_ms);
     bind_int(statement, ":limit", rows_max + 1);
     int rc = sqlite3_step(statement) == SQLITE_ROW ? 0 : fail(query, err);
-    int64_t low = rc ? 0 : sqlite3_column_int64(statement, 0);
-    int64_t most = rc ? 0 : sqlite3_column_int64(statement, 1) - rows_max + 1;
-    *left_out = most > low;
-    *first = *left_out ? most : low;
+    bool more = !rc && sqlite3_column_int64(statement, 1) > rows_max;
+    bool unseen = !rc && sqlite3_column_int64(statement, 2) == 10 * (rows_max + 1);
+    *first = rc ? 0 : sqlite3_column_int64(statement, 0) + more;
+    *left_out = more || unseen;
     sqlite3_finalize(statement);
     return rc;
 }
@@ -331,15 +335,15 @@ int ew_query_uses(struct ew_query *query, int64_t since_ms, int64_t rows_max, bo
     if (rc)
         return rc;
     ew_buf_init(&sql, SQL_BYTES);
-    ew_buf_printf(
-        &sql, NULL,
-        "%sSELECT client, device, arrived_ms, total_ms, prompt_tokens, output_tokens, "
-        "energy_j, cost_cents FROM r WHERE id >= :first AND device IS NOT NULL ORDER BY id",
-        query->view);
+    ew_buf_printf(&sql, NULL,
+                  "%sSELECT client, device, arrived_ms, total_ms, prompt_tokens, output_tokens, "
+                  "energy_j, cost_cents FROM r WHERE id >= :first AND device IS NOT NULL AND "
+                  "arrived_ms >= :since ORDER BY id",
+                  query->view);
     if (sqlite3_prepare_v2(query->db, sql.data, -1, &statement, NULL))
         rc = fail(query, err);
-    else
-        bind_int(statement, ":first", first);
+    bind_int(statement, ":first", first);
+    bind_int(statement, ":since", since_ms);
     while (rc == 0 && (step = sqlite3_step(statement)) == SQLITE_ROW) {
         read_use(statement, &use);
         rc = take(user, &use, err);

@@ -83,11 +83,15 @@ void ew_restore_windows(struct ew_quotas *quotas, struct ew_fleet *fleet, const 
     if (failed && err.code != EW_ENOTFOUND) /* a first start has none */
         ew_log(EW_LOG_WARNING, "limits and budgets %s: %s",
                w.rows ? "know some of what was used before" : "begin empty", err.text);
+    else if (left_out && !w.rows)
+        ew_log(EW_LOG_WARNING, "limits and budgets begin empty: none of the latest rows of the "
+                               "ledger is an answer's");
     else if (left_out)
-        ew_log(EW_LOG_WARNING,
-               "limits and budgets know the latest %d rows of the ledger alone: those of the last "
-               "%.1f hours",
-               EW_RESTORE_ROWS_MAX, (w.now_ms - w.first_ms) / 3.6e6);
+        ew_log(
+            EW_LOG_WARNING,
+            "limits and budgets know the latest %d answers of the ledger alone: those of the last "
+            "%.1f hours",
+            EW_RESTORE_ROWS_MAX, (w.now_ms - w.first_ms) / 3.6e6);
     if (took_ms >= LONG_MS)
         ew_log(EW_LOG_INFO, "%.1f s were needed to read the ledger for limits and budgets",
                took_ms / 1000);

@@ -191,25 +191,45 @@ static void run_sql(const char *sql)
     sqlite3_close(db);
 }
 
-static void a_long_ledger_is_read_from_its_latest_rows(void **state)
+/* So many rows that arrived after all others; device: "NULL" is that of a refused request. */
+static void add_rows(int count, const char *device)
+{
+    char sql[400];
+    snprintf(sql, sizeof sql,
+             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) "
+             "INSERT INTO requests(arrived_ms, total_ms, client, device) "
+             "SELECT %lld, 1, 'desk', %s FROM n",
+             count, (long long)NOW_MS - 100, device);
+    run_sql(sql);
+}
+
+static void a_long_ledger_is_read_from_its_latest_answers(void **state)
 {
     static const struct row rows[] = {
         {"desk", "sky", 3000, 10, NAN, 1},
         {"desk", "sky", 2000, 10, NAN, 2},
         {"desk", "sky", 1000, 10, NAN, 4},
     };
-    char sql[200];
     (void)state;
     write_rows(rows, EW_COUNT(rows));
-    snprintf(sql, sizeof sql, "UPDATE requests SET id = id + %d WHERE cost_cents > 1",
-             EW_RESTORE_ROWS_MAX - 3);
-    run_sql(sql);
+    add_rows(EW_RESTORE_ROWS_MAX - 3, "'agx'");
     struct world w = restored(NOW_MS);
     assert_true(used(&w, "sky", NOW_NS) == 7);
     leave(&w);
-    run_sql("UPDATE requests SET id = id + 1 WHERE cost_cents > 2");
+    add_rows(1, "'agx'");
     w = restored(NOW_MS);
     assert_true(used(&w, "sky", NOW_NS) == 6);
+    leave(&w);
+}
+
+static void refused_requests_push_no_answers_out(void **state)
+{
+    static const struct row row = {"desk", "sky", 3000, 10, NAN, 7};
+    (void)state;
+    write_rows(&row, 1);
+    add_rows(EW_RESTORE_ROWS_MAX + 5, "NULL");
+    struct world w = restored(NOW_MS);
+    assert_true(used(&w, "sky", NOW_NS) == 7);
     leave(&w);
 }
 
@@ -256,8 +276,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(windows_go_on_where_they_were, setup, teardown),
         cmocka_unit_test_setup_teardown(a_clock_that_was_put_back_opens_no_budget, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_long_ledger_is_read_from_its_latest_rows, setup,
+        cmocka_unit_test_setup_teardown(a_long_ledger_is_read_from_its_latest_answers, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(refused_requests_push_no_answers_out, setup, teardown),
         cmocka_unit_test_setup_teardown(a_ledger_that_is_no_use_leaves_windows_empty, setup,
                                         teardown),
     };
