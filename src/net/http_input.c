@@ -44,6 +44,8 @@ void ew_http_input_drain(struct ew_http_conn *conn, size_t bytes)
     size_t before = kept_bytes(conn), first = bytes < before ? bytes : before;
     if (first)
         evbuffer_drain(kept(conn), first);
+    if (bytes == first)
+        return;
     conn->piece.data += bytes - first;
     conn->piece.bytes -= bytes - first;
 }

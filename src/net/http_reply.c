@@ -302,12 +302,22 @@ void ew_http_stream_end(struct ew_http_request *request)
     finish(request);
 }
 
+bool ew_http_may_upgrade(const struct ew_http_request *request)
+{
+    const struct ew_http_conn *conn = request->conn;
+    return !conn->closing && !conn->broken && !conn->server->draining;
+}
+
 struct bufferevent *ew_http_upgrade(struct ew_http_request *request, const char *protocol)
 {
     EW_ASSERT(request->state == EW_HTTP_ASKED);
     struct ew_http_conn *conn = request->conn;
-    if (conn->closing || conn->broken || conn->server->draining || ew_http_input_give(conn) != 0)
+    if (!ew_http_may_upgrade(request))
         return NULL;
+    if (ew_http_input_give(conn) != 0) {
+        ew_http_conn_break(conn); /* some of what came is lost */
+        return NULL;
+    }
     ew_http_add_header(request, "Connection", "Upgrade");
     ew_http_add_header(request, "Upgrade", protocol);
     const struct answer answer = {.status = 101, .more = added(request), .framing = NO_BODY};

@@ -118,6 +118,7 @@ void ew_http_stream_end(struct ew_http_request *request);
  * closed after this request (HTTP/1.0, "Connection: close", draining), which is still to be
  * answered. */
 struct bufferevent *ew_http_upgrade(struct ew_http_request *request, const char *protocol);
+bool ew_http_may_upgrade(const struct ew_http_request *request); /* but for want of memory */
 /* Ends the request: cuts the connection in the midst of an answer, so that its client can tell. */
 void ew_http_abort(struct ew_http_request *request);
 

@@ -61,6 +61,8 @@ int ew_join_in(struct ew_server *server, struct ew_http_request *http, struct ew
     }
     if (server->state >= EW_SERVER_DRAINING)
         return refuse(fault, 503, NULL, "The server is shutting down.");
+    if (!ew_http_may_upgrade(http)) /* before a token is used up for it */
+        return refuse(fault, 426, NULL, "The connection can't change direction");
     if (ew_tokens_check(server->tokens, token_of(http), now_s, &kind, name, &err))
         return bad_token(fault, &err);
     choose_name(server, http, name);
@@ -77,7 +79,7 @@ int ew_join_in(struct ew_server *server, struct ew_http_request *http, struct ew
     ew_http_add_header(http, "X-Edgewise-Membership", membership);
     struct bufferevent *connection = ew_http_upgrade(http, EW_JOIN_PROTOCOL);
     if (!connection)
-        return refuse(fault, 426, NULL, "The connection can't change direction");
+        return refuse(fault, 503, NULL, "no memory for a connection");
     if (ew_upstreams_adopt(server->upstreams, member->origin, connection, &err))
         ew_log(EW_LOG_WARNING, "%s: %s", name, err.text);
     else

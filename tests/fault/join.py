@@ -115,9 +115,10 @@ def run(edgewise, model):
 class Knock:
     """One connection that shows a token: 101, or what it is refused with."""
 
-    def __init__(self, front, token, name="nameless"):
+    def __init__(self, front, token, name="nameless", connection="Upgrade"):
         self.connection = front.connect()
-        self.connection.send(f"GET /v1/edgewise/join HTTP/1.1\r\nHost: front\r\nConnection: Upgrade\r\n"
+        self.connection.send("GET /v1/edgewise/join HTTP/1.1\r\nHost: front\r\n"
+                             f"Connection: {connection}\r\n"
                              f"Upgrade: edgewise/1\r\nX-Edgewise-Name: {name}\r\n"
                              f"Authorization: Bearer {token}\r\n\r\n")
 
@@ -131,6 +132,8 @@ def refused(edgewise):
     config = "listen: 127.0.0.1:0\njoin: {secret: join.secret}\n"
     with Server(edgewise, "", config) as front:
         first, second, third = (token(edgewise, front, name) for name in ("pi", "pi", ""))
+        closing = Knock(front, first, connection="close").status()
+        step("who wants the connection closed isn't, and keeps its token", closing == 426, closing)
         pi = Knock(front, first)
         step("a device is let in", pi.status() == 101)
         again = [Knock(front, second).status() for _ in range(3)]
