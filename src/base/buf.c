@@ -96,10 +96,10 @@ const char *ew_buf_cstr(const struct ew_buf *buf)
 
 size_t ew_str_copy(char *to, size_t size, const char *text)
 {
-    return ew_str_take(to, size, (struct ew_str){text, strnlen(text, size - 1)});
+    return ew_str_cut(to, size, (struct ew_str){text, strnlen(text, size - 1)});
 }
 
-size_t ew_str_take(char *to, size_t size, struct ew_str text)
+size_t ew_str_cut(char *to, size_t size, struct ew_str text)
 {
     size_t bytes = text.bytes < size ? text.bytes : size - 1;
     if (bytes)
@@ -114,7 +114,7 @@ size_t ew_str_hex(char *to, size_t size, uint64_t value, unsigned digits)
     EW_ASSERT(digits <= sizeof text);
     for (unsigned i = 0; i < digits; i++, value >>= 4)
         text[digits - 1 - i] = "0123456789abcdef"[value & 15];
-    return ew_str_take(to, size, (struct ew_str){text, digits});
+    return ew_str_cut(to, size, (struct ew_str){text, digits});
 }
 
 size_t ew_str_u64(char *to, size_t size, uint64_t value)
@@ -123,5 +123,5 @@ size_t ew_str_u64(char *to, size_t size, uint64_t value)
     do
         *--at = (char)('0' + value % 10);
     while (value /= 10);
-    return ew_str_take(to, size, (struct ew_str){at, (size_t)(end - at)});
+    return ew_str_cut(to, size, (struct ew_str){at, (size_t)(end - at)});
 }

@@ -47,7 +47,7 @@ static inline bool ew_str_is(struct ew_str str, const char *text)
 /* As snprintf with "%s", "%.*s", "%0*llx" and "%llu" does, for what each request needs: printf
  * takes ten times as long. What doesn't fit is cut. They say how many bytes are there now. */
 size_t ew_str_copy(char *to, size_t size, const char *text);
-size_t ew_str_take(char *to, size_t size, struct ew_str text);
+size_t ew_str_cut(char *to, size_t size, struct ew_str text);
 size_t ew_str_hex(char *to, size_t size, uint64_t value, unsigned digits); /* the lowest so many */
 size_t ew_str_u64(char *to, size_t size, uint64_t value);
 

@@ -205,7 +205,7 @@ int ew_resolver_ask(struct ew_resolver *resolver, const char *host, const char *
     EW_ASSERT(strlen(host) < EW_RESOLVE_HOST_BYTES && strlen(port) < EW_RESOLVE_PORT_BYTES);
     struct job *job = calloc(1, sizeof *job);
     if (!job)
-        return ew_fail(err, EW_ENOMEM, "no memory to look up %s", host);
+        return ew_fail(err, EW_ENOMEM, "no memory to look a name up");
     snprintf(job->host, sizeof job->host, "%s", host);
     snprintf(job->port, sizeof job->port, "%s", port);
     job->done = done;
@@ -219,7 +219,7 @@ int ew_resolver_ask(struct ew_resolver *resolver, const char *host, const char *
     else if (resolver->sleeping <= resolver->waiting_count &&
              resolver->thread_count < THREADS_MAX && start_thread(resolver) != 0 &&
              resolver->thread_count == 0)
-        code = ew_fail(err, EW_EIO, "no thread can be had to look up %s", host);
+        code = ew_fail(err, EW_EIO, "no thread can be had to look a name up");
     if (code == 0) {
         TAILQ_INSERT_TAIL(&resolver->waiting, job, link);
         resolver->waiting_count++;

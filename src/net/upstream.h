@@ -67,7 +67,7 @@ struct ew_upstream_head {
 struct ew_upstream_result {
     enum ew_upstream_failure failure; /* NONE: the answer came whole */
     char why[280];                    /* a sentence, without secrets; "" when whole */
-    char cause[160];                  /* the same without addresses: for who isn't to know them */
+    char cause[160]; /* the same, or just its kind, without addresses: for who isn't to know them */
     uint64_t connected_ns, sent_ns, head_ns, ended_ns; /* stamps by ew_clock_real; 0: not reached */
     bool reused;                                       /* over a kept connection */
 };

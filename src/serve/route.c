@@ -305,8 +305,9 @@ void ew_route_failed(struct ew_exchange *x, const char *why)
     ew_jsonw_put_text(&json, "failed", why);
     ew_jsonw_end(&json);
     if (!ew_jsonw_finish(&json, NULL) && r->logged && r->log.bytes + text.bytes < r->log.max) {
-        r->log.data[r->log.bytes - 1] = ','; /* one key more in the decision's object */
-        (void)!ew_buf_add(&r->log, text.data + 1, text.bytes - 2, NULL);
+        size_t end = r->log.bytes; /* of the decision's object, which gets one key more */
+        if (ew_buf_add(&r->log, text.data + 1, text.bytes - 2, NULL) == 0)
+            r->log.data[end - 1] = ',';
     }
     r->logged = false;
     ew_buf_fini(&text);

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/json_plain.h"
 #include "base/rng.h"
 
 static struct ew_buf buf;
@@ -244,9 +245,37 @@ static void test_digits_are_those_of_printf(void **state)
     }
 }
 
+/* Each byte at each place of texts of each length that is looked at in another way. */
+static void test_what_stands_as_it_is(void **state)
+{
+    (void)state;
+    enum { BYTES_MAX = 26 };
+    char *text = malloc(BYTES_MAX); /* so that a byte read too far is seen */
+    assert_non_null(text);
+    for (size_t bytes = 0; bytes <= BYTES_MAX; bytes++)
+        for (size_t at = 0; at < bytes; at++)
+            for (int c = 0; c < 256; c++) {
+                char *from = text + BYTES_MAX - bytes;
+                memset(from, '~', bytes);
+                from[at] = (char)c;
+                if (at + 1 < bytes)
+                    from[bytes - 1] = (char)(c * 7); /* a second one, behind it, doesn't count */
+                size_t wanted = 0;
+                while (wanted < bytes && ew_json_is_plain(from[wanted]))
+                    wanted++;
+                if (ew_json_plain(from, bytes) != wanted)
+                    fail_msg("%d at %zu of %zu: %zu, not %zu", c, at, bytes,
+                             ew_json_plain(from, bytes), wanted);
+            }
+    for (int c = 0; c < 256; c++)
+        assert_int_equal(ew_json_is_plain((char)c), c >= 0x20 && c < 0x7f && c != '"' && c != '\\');
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_stands_as_it_is),
         cmocka_unit_test(test_compact_is_one_line_without_spaces),
         cmocka_unit_test(test_what_is_json_already_passes_as_it_is),
         cmocka_unit_test(test_pretty_indents_objects_and_keeps_plain_arrays_on_a_line),
