@@ -43,7 +43,7 @@ fetch_source() { # into $peers
     mkdir -p "$peers"
     if [ ! -f "$tar" ]; then
         say "downloading llama-cpp-python $VERSION"
-        pip3 download -q --no-deps --no-binary :all: -d "$peers/part" \
+        pip3 download -q --no-deps --no-binary llama-cpp-python -d "$peers/part" \
             "llama-cpp-python==$VERSION" >&2
         mv "$peers/part/"llama_cpp_python-*.tar.gz "$tar"
     fi
