@@ -77,6 +77,7 @@ struct ew_batch {
     struct ew_stream **owners;   /* [2 * places], of the segments */
     struct ew_stream **choosing; /* [places]: get a token */
     uint32_t segment_count, choosing_count;
+    bool lone_long;
     uint32_t decoding, waiting, prompt_rows;
 };
 

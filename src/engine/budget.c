@@ -6,12 +6,12 @@ enum {
     ROWS_FIRST = EW_GROUP - 1, /* beside one stream: a begun group, filled */
     ROWS_MAX = 1 << 10,        /* well above what a step takes; so that it comes down again soon */
     RENEW_AFTER = 50,          /* mixed steps after which what is usual is measured again */
-    WAITING_MAX = 8,           /* prompts for each stream that decodes, as far as they count */
+    WAITING_MAX = 4,           /* prompts for each stream that decodes, as far as they count */
 };
-/* Of the usual time, for one prompt beside a stream. That no gap is twice the usual one is
- * promised; on a machine that does something else, too, one step in a hundred takes 1.6 times as
- * long as others like it. */
-#define EXTRA 0.35
+/* Of the usual time, for one prompt beside a stream: 2 in all is promised. */
+#define EXTRA 0.8
+/* Of that, for a long prompt that waits alone. */
+#define LONG_SHARE 0.44
 /* Weights of a measurement of what is usual that is above what was known, and below: most steps
  * that take longer than usual were disturbed. What takes much longer counts as no more than so many
  * times the usual. */
@@ -32,9 +32,11 @@ static double between(double low, double value, double high)
     return value < low ? low : value > high ? high : value;
 }
 
-static double share_of(uint32_t decoding, uint32_t waiting)
+static double share_of(const struct ew_budget_load *load)
 {
-    return between(1, (double)waiting / decoding, WAITING_MAX);
+    if (load->lone_long)
+        return LONG_SHARE;
+    return between(1, (double)load->waiting / load->decoding, WAITING_MAX);
 }
 
 /* A begun group costs a whole one: what is begun is filled, and no other begun. What doesn't fill
@@ -53,38 +55,40 @@ static uint32_t next_rows(uint32_t decoding, uint32_t rows)
     return rows < fill ? rows + 1 : rows + EW_GROUP;
 }
 
-uint32_t ew_budget_rows(const struct ew_budget *budget, uint32_t decoding, uint32_t waiting,
+uint32_t ew_budget_rows(const struct ew_budget *budget, const struct ew_budget_load *load,
                         uint32_t most)
 {
+    const uint32_t decoding = load->decoding;
     if (!decoding)
         return most;
     EW_ASSERT(decoding <= EW_STREAMS_MAX);
     if (budget->usual_ns[decoding] <= 0 || budget->unseen[decoding] >= RENEW_AFTER)
         return 0;
-    double rows = between(1, budget->rows * share_of(decoding, waiting), most);
+    double rows = between(1, budget->rows * share_of(load), most);
     return whole_groups(decoding, (uint32_t)rows);
 }
 
 void ew_budget_learn(struct ew_budget *budget, const struct ew_budget_step *step)
 {
-    if (!step->decoding || !step->took_ns)
+    const uint32_t decoding = step->load.decoding;
+    if (!decoding || !step->took_ns)
         return;
-    double took = (double)step->took_ns, *usual = &budget->usual_ns[step->decoding];
+    double took = (double)step->took_ns, *usual = &budget->usual_ns[decoding];
     if (!step->rows) {
         took = *usual > 0 ? between(0, took, USUAL_MOST * *usual) : took;
         *usual = *usual > 0 ? *usual + (took > *usual ? RISE : FALL) * (took - *usual) : took;
-        budget->unseen[step->decoding] = 0;
+        budget->unseen[decoding] = 0;
         return;
     }
-    budget->unseen[step->decoding]++;
+    budget->unseen[decoding]++;
     if (*usual <= 0)
         return;
-    double share = share_of(step->decoding, step->waiting), extra = EXTRA * share * *usual;
+    double share = share_of(&step->load), extra = EXTRA * share * *usual;
     double rows = budget->rows * between(MOVE_DOWN, (*usual + extra) / took, MOVE_UP);
     if (rows > budget->rows) {
         /* A prompt's end says nothing of more rows; and a step up that won't fit isn't tried: it
          * would be, every few steps, since four rows more are many. */
-        uint32_t next = next_rows(step->decoding, step->rows);
+        uint32_t next = next_rows(decoding, step->rows);
         if (step->rows + EW_GROUP < budget->rows * share ||
             (took - *usual) / step->rows * next > extra)
             return;

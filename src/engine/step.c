@@ -114,8 +114,9 @@ static void share_out(struct ew_batch *b)
         oldest = oldest ? oldest : s;
         b->waiting++;
     }
-    uint32_t left =
-        oldest ? ew_budget_rows(&b->budget, b->decoding, b->waiting, EW_BATCH_CHUNK) : 0;
+    b->lone_long = b->waiting == 1 && oldest->length > EW_BUDGET_LONG;
+    const struct ew_budget_load load = {b->decoding, b->waiting, b->lone_long};
+    uint32_t left = oldest ? ew_budget_rows(&b->budget, &load, EW_BATCH_CHUNK) : 0;
     b->prompt_rows = left;
     if (left)
         left -= give_rows(oldest, (left + OLDEST_SHARE - 1) / OLDEST_SHARE);
@@ -330,7 +331,8 @@ int ew_batch_step(struct ew_batch *batch, ew_stream_fn *each, void *user, struct
     batch->steps++;
     settle(batch);
     choose(batch);
-    const struct ew_budget_step step = {batch->decoding, batch->waiting, batch->prompt_rows,
+    const struct ew_budget_step step = {{batch->decoding, batch->waiting, batch->lone_long},
+                                        batch->prompt_rows,
                                         ew_clock_now_ns(&ew_clock_real) - start};
     ew_budget_learn(&batch->budget, &step);
     tell_all(&teller);

@@ -99,9 +99,9 @@ static uint64_t machine(uint32_t rows)
 
 static uint32_t budget_step(struct ew_budget *b, uint32_t decoding, uint32_t waiting, double slower)
 {
-    uint32_t rows = ew_budget_rows(b, decoding, waiting, 128);
+    uint32_t rows = ew_budget_rows(b, &(struct ew_budget_load){decoding, waiting, false}, 128);
     uint64_t took = (uint64_t)((rows ? slower : 1) * (double)machine(rows));
-    ew_budget_learn(b, &(struct ew_budget_step){decoding, waiting, rows, took});
+    ew_budget_learn(b, &(struct ew_budget_step){{decoding, waiting, false}, rows, took});
     return rows;
 }
 
@@ -110,8 +110,9 @@ static void test_a_budget_settles_below_twice_what_is_usual(void **state)
     (void)state;
     struct ew_budget b;
     ew_budget_init(&b);
-    assert_int_equal(ew_budget_rows(&b, 0, 1, 128), 128); /* nobody to be kept waiting */
-    assert_int_equal(budget_step(&b, 4, 1, 1), 0);        /* what is usual is learnt first */
+    assert_int_equal(ew_budget_rows(&b, &(struct ew_budget_load){0, 1, false}, 128),
+                     128);                         /* nobody to be kept waiting */
+    assert_int_equal(budget_step(&b, 4, 1, 1), 0); /* what is usual is learnt first */
     uint32_t rows = 0;
     for (int i = 0; i < 60; i++) {
         rows = budget_step(&b, 4, 1, 1);
@@ -122,7 +123,7 @@ static void test_a_budget_settles_below_twice_what_is_usual(void **state)
     for (int i = 0; i < 60; i++) /* a slower machine, of a sudden */
         rows = budget_step(&b, 4, 1, 100);
     assert_true(rows <= 1); /* prompts go on, however slow it is */
-    assert_int_equal(ew_budget_rows(&b, 4, 1, 2) <= 2, 1);
+    assert_int_equal(ew_budget_rows(&b, &(struct ew_budget_load){4, 1, false}, 2) <= 2, 1);
 }
 
 static void test_a_budget_fills_no_group_where_rows_are_dear(void **state)
@@ -131,12 +132,13 @@ static void test_a_budget_fills_no_group_where_rows_are_dear(void **state)
     struct ew_budget b;
     ew_budget_init(&b);
     budget_step(&b, 1, 1, 1);
-    assert_int_equal(ew_budget_rows(&b, 1, 1, 128), EW_GROUP - 1);
+    assert_int_equal(ew_budget_rows(&b, &(struct ew_budget_load){1, 1, false}, 128), EW_GROUP - 1);
     uint32_t rows = 0;
     for (int i = 0; i < 200; i++) { /* a row takes 3.5 ms more: three would be 20.5 beside 10 */
-        rows = ew_budget_rows(&b, 1, 1, 128);
+        rows = ew_budget_rows(&b, &(struct ew_budget_load){1, 1, false}, 128);
         assert_true(i < 2 || rows <= 2);
-        ew_budget_learn(&b, &(struct ew_budget_step){1, 1, rows, 10000000u + 3500000u * rows});
+        ew_budget_learn(&b,
+                        &(struct ew_budget_step){{1, 1, false}, rows, 10000000u + 3500000u * rows});
     }
     assert_int_equal(rows, 2);
 }
@@ -149,14 +151,32 @@ static void test_a_step_that_was_interrupted_changes_little(void **state)
     budget_step(&b, 4, 1, 1);
     for (int i = 0; i < 60; i++)
         budget_step(&b, 4, 1, 1);
-    uint32_t rows = ew_budget_rows(&b, 4, 1, 128);
-    ew_budget_learn(&b, &(struct ew_budget_step){4, 1, 0, 100 * machine(0)});
-    ew_budget_learn(&b, &(struct ew_budget_step){4, 1, rows, 100 * machine(rows)});
-    assert_true(2 * ew_budget_rows(&b, 4, 1, 128) >= rows);
+    uint32_t rows = ew_budget_rows(&b, &(struct ew_budget_load){4, 1, false}, 128);
+    ew_budget_learn(&b, &(struct ew_budget_step){{4, 1, false}, 0, 100 * machine(0)});
+    ew_budget_learn(&b, &(struct ew_budget_step){{4, 1, false}, rows, 100 * machine(rows)});
+    assert_true(2 * ew_budget_rows(&b, &(struct ew_budget_load){4, 1, false}, 128) >= rows);
     for (int i = 0; i < 30; i++) {
         budget_step(&b, 4, 1, 1);
-        assert_true(machine(ew_budget_rows(&b, 4, 1, 128)) < 5 * machine(0) / 2);
+        assert_true(machine(ew_budget_rows(&b, &(struct ew_budget_load){4, 1, false}, 128)) <
+                    5 * machine(0) / 2);
     }
+}
+
+static void test_a_long_prompt_that_waits_alone_is_gentle(void **state)
+{
+    (void)state;
+    const struct ew_budget_load load = {4, 1, true};
+    struct ew_budget b;
+    ew_budget_init(&b);
+    budget_step(&b, 4, 1, 1);
+    uint32_t rows = 0;
+    for (int i = 0; i < 200; i++) {
+        rows = ew_budget_rows(&b, &load, 128);
+        ew_budget_learn(&b, &(struct ew_budget_step){load, rows, machine(rows)});
+        assert_true(i < 20 || machine(rows) <= 3 * machine(0) / 2);
+    }
+    budget_step(&b, 4, 1, 1);
+    assert_true(budget_step(&b, 4, 1, 1) > rows); /* a short one gets more at once */
 }
 
 static void test_prompts_get_more_where_more_of_them_wait_than_streams_decode(void **state)
@@ -184,6 +204,7 @@ int main(void)
         cmocka_unit_test(test_a_budget_settles_below_twice_what_is_usual),
         cmocka_unit_test(test_a_budget_fills_no_group_where_rows_are_dear),
         cmocka_unit_test(test_a_step_that_was_interrupted_changes_little),
+        cmocka_unit_test(test_a_long_prompt_that_waits_alone_is_gentle),
         cmocka_unit_test(test_prompts_get_more_where_more_of_them_wait_than_streams_decode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
