@@ -92,13 +92,10 @@ static void put(struct ew_http_conn *conn, const char *text)
 
 static void put_number(struct ew_http_conn *conn, const char *before, size_t number)
 {
-    char digits[24], *at = digits + sizeof digits - 1;
-    *at = '\0';
-    do
-        *--at = (char)('0' + number % 10);
-    while (number /= 10);
+    char digits[24];
+    (void)ew_str_u64(digits, sizeof digits, number);
     put(conn, before);
-    put(conn, at);
+    put(conn, digits);
 }
 
 static struct iovec write_head(struct ew_http_conn *conn, const struct answer *answer, int minor)
