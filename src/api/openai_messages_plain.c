@@ -1,8 +1,8 @@
 /* openai_messages_plain.c - the messages of a chat as they nearly always are, in one pass.
  *
  * A role and a text each: they become what openai_messages.c would make of them, without the tree
- * that it reads, which took a third of what a front did for a request. Whatever has more in it
- * (parts, calls, names, an unknown role) is left to that file. */
+ * that it reads; with the tree, reading a request was a sixth of a front's work on it. Whatever has
+ * more in it (parts, calls, names, an unknown role) is left to that file. */
 #include "api/openai_int.h"
 
 #include "api/scan.h"
