@@ -28,7 +28,9 @@ void ew_openai_tools_read(struct ew_read *in, const json_t *root);
 const json_t *ew_openai_tools_list(struct ew_read *in, const json_t *root);
 /* One string, or an array of them. */
 void ew_openai_stops_read(struct ew_read *in, const json_t *object, const char *where);
-/* How a template calls the message's role; NULL: a fault. */
+/* How a template calls such a role; NULL: there is none. */
+const char *ew_openai_role_ours(struct ew_str theirs);
+/* The same of the message's role; NULL: a fault. */
 const char *ew_openai_role(struct ew_read *in, const json_t *message, const char *where);
 
 /* "data: " in front, an empty line behind. */

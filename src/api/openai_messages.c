@@ -10,25 +10,33 @@
 
 static const char roles[] = "'system', 'assistant', 'user', 'function', 'tool', and 'developer'";
 
-const char *ew_openai_role(struct ew_read *in, const json_t *message, const char *where)
+const char *ew_openai_role_ours(struct ew_str theirs)
 {
     static const struct {
         const char *theirs, *ours;
     } names[] = {
-        {"system", "system"}, {"developer", "system"}, {"user", "user"},
-        {"tool", "tool"},     {"function", "tool"},    {"assistant", "assistant"},
+        {"user", "user"},        {"assistant", "assistant"}, {"system", "system"},
+        {"developer", "system"}, {"tool", "tool"},           {"function", "tool"},
     };
+    for (size_t i = 0; i < EW_COUNT(names); i++)
+        if (ew_str_is(theirs, names[i].theirs))
+            return names[i].ours;
+    return NULL;
+}
+
+const char *ew_openai_role(struct ew_read *in, const json_t *message, const char *where)
+{
     const char *role = NULL;
     if (ew_read_need(in, message, where, "role"))
         role = ew_read_text(in, message, where, "role");
-    for (size_t i = 0; role && i < EW_COUNT(names); i++)
-        if (strcmp(role, names[i].theirs) == 0)
-            return names[i].ours;
+    if (!role)
+        return NULL;
+    const char *ours = ew_openai_role_ours((struct ew_str){role, strlen(role)});
     char path[EW_READ_PATH_BYTES];
     ew_read_path(path, where, "role");
-    if (role)
+    if (!ours)
         ew_read_wrong_value(in, path, role, roles);
-    return NULL;
+    return ours;
 }
 
 /* The text of one part of a content, "" with a fault. */

@@ -7,21 +7,6 @@
 
 #include "api/scan.h"
 
-/* NULL: its message needs more than a text. */
-static const char *role_of(struct ew_str role)
-{
-    static const char *const names[][2] = {
-        {"user", "user"},
-        {"assistant", "assistant"},
-        {"system", "system"},
-        {"developer", "system"},
-    };
-    for (size_t i = 0; i < EW_COUNT(names); i++)
-        if (ew_str_is(role, names[i][0]))
-            return names[i][1];
-    return NULL;
-}
-
 static bool write_text(struct ew_openai_messages *m, struct ew_str raw)
 {
     struct ew_str text = raw;
@@ -49,8 +34,8 @@ static bool take_message(struct ew_openai_messages *m, struct ew_scan *scan)
             return false;
         ew_scan_text(scan, text);
     }
-    const char *name = role.data && content.data && !scan->odd ? role_of(role) : NULL;
-    if (!name)
+    const char *name = role.data && content.data && !scan->odd ? ew_openai_role_ours(role) : NULL;
+    if (!name || strcmp(name, "tool") == 0)
         return false;
     ew_jsonw_object(&m->json);
     ew_jsonw_put_text(&m->json, "role", name);

@@ -259,13 +259,10 @@ static void plain(struct ew_jsonw *json, const char *text)
 
 static void whole_number(struct ew_jsonw *json, uint64_t value, bool minus)
 {
-    char text[24], *at = text + sizeof text;
-    do
-        *--at = (char)('0' + value % 10);
-    while (value /= 10);
-    if (minus)
-        *--at = '-';
-    ew_jsonw_raw(json, (struct ew_str){at, (size_t)(text + sizeof text - at)});
+    char text[24] = "-";
+    size_t size = minus ? 1 : 0;
+    size += ew_str_u64(text + size, sizeof text - size, value);
+    ew_jsonw_raw(json, (struct ew_str){text, size});
 }
 
 void ew_jsonw_int(struct ew_jsonw *json, int64_t value)
