@@ -6,12 +6,15 @@ enum {
     ROWS_FIRST = EW_GROUP - 1, /* beside one stream: a begun group, filled */
     ROWS_MAX = 1 << 10,        /* well above what a step takes; so that it comes down again soon */
     RENEW_AFTER = 50,          /* mixed steps after which what is usual is measured again */
-    WAITING_MAX = 4,           /* prompts for each stream that decodes, as far as they count */
 };
-/* Of the usual time, for one prompt beside a stream: 2 in all is promised. */
-#define EXTRA 0.8
-/* Of that, for a long prompt that waits alone. */
-#define LONG_SHARE 0.44
+/* What prompts may add to a step, in usual ones: for each that waits, and for all together. */
+#define EACH 1.6
+#define ALL  4.0
+/* A long prompt that waits alone: at most, and at least. 2 with the step itself is promised. */
+#define LONG_MOST  0.8
+#define LONG_LEAST 0.2
+/* What is left of the longest stall after a step without one. */
+#define STALL_KEPT 0.995
 /* Weights of a measurement of what is usual that is above what was known, and below: most steps
  * that take longer than usual were disturbed. What takes much longer counts as no more than so many
  * times the usual. */
@@ -32,11 +35,13 @@ static double between(double low, double value, double high)
     return value < low ? low : value > high ? high : value;
 }
 
-static double share_of(const struct ew_budget_load *load)
+/* What prompts may add to a step, in usual ones. */
+static double extra_of(const struct ew_budget *budget, const struct ew_budget_load *load)
 {
-    if (load->lone_long)
-        return LONG_SHARE;
-    return between(1, (double)load->waiting / load->decoding, WAITING_MAX);
+    if (!load->lone_long)
+        return between(0, EACH * load->waiting, ALL);
+    return between(LONG_LEAST, LONG_MOST - budget->stall_ns / budget->usual_ns[load->decoding],
+                   LONG_MOST);
 }
 
 /* A begun group costs a whole one: what is begun is filled, and no other begun. What doesn't fill
@@ -64,8 +69,17 @@ uint32_t ew_budget_rows(const struct ew_budget *budget, const struct ew_budget_l
     EW_ASSERT(decoding <= EW_STREAMS_MAX);
     if (budget->usual_ns[decoding] <= 0 || budget->unseen[decoding] >= RENEW_AFTER)
         return 0;
-    double rows = between(1, budget->rows * share_of(load), most);
+    double rows = between(1, budget->rows * extra_of(budget, load), most);
     return whole_groups(decoding, (uint32_t)rows);
+}
+
+/* Of a step that took so much more than expected. */
+static void note_stall(struct ew_budget *budget, double usual_ns, double above_ns)
+{
+    double kept = STALL_KEPT * budget->stall_ns;
+    if (above_ns > usual_ns)
+        above_ns = usual_ns;
+    budget->stall_ns = above_ns > kept ? above_ns : kept;
 }
 
 void ew_budget_learn(struct ew_budget *budget, const struct ew_budget_step *step)
@@ -75,6 +89,7 @@ void ew_budget_learn(struct ew_budget *budget, const struct ew_budget_step *step
         return;
     double took = (double)step->took_ns, *usual = &budget->usual_ns[decoding];
     if (!step->rows) {
+        note_stall(budget, *usual, took - *usual);
         took = *usual > 0 ? between(0, took, USUAL_MOST * *usual) : took;
         *usual = *usual > 0 ? *usual + (took > *usual ? RISE : FALL) * (took - *usual) : took;
         budget->unseen[decoding] = 0;
@@ -83,7 +98,8 @@ void ew_budget_learn(struct ew_budget *budget, const struct ew_budget_step *step
     budget->unseen[decoding]++;
     if (*usual <= 0)
         return;
-    double share = share_of(&step->load), extra = EXTRA * share * *usual;
+    double share = extra_of(budget, &step->load), extra = share * *usual;
+    note_stall(budget, *usual, took - *usual - extra);
     double rows = budget->rows * between(MOVE_DOWN, (*usual + extra) / took, MOVE_UP);
     if (rows > budget->rows) {
         /* A prompt's end says nothing of more rows; and a step up that won't fit isn't tried: it

@@ -3,12 +3,15 @@
  * A step that decodes is bound by reading weights, so some rows more cost little, and many stall
  * the streams that decode. What "little" is depends on machine, model and how deep in its prompt a
  * row is: it is learnt. Steps that only decode tell what is usual for so many streams; steps with
- * prompts in them then move the number of rows, until they take 1.8 times as long beside one
- * prompt. Of a long prompt that waits alone they take 1.35 times as long: it keeps the streams
- * waiting for seconds, no gap of theirs shall be twice the usual one, and a busy machine adds to
- * each. Where more prompts wait than streams decode the prompts' part grows with their number, up
- * to four times: then most users wait for their first token. Times decide what is computed when,
- * never what comes out. */
+ * prompts in them then move the number of rows until they take as much longer as they may: for
+ * each prompt that waits 1.6 times the usual time, at most 4 times. Where prompts get less than
+ * they bring, they pile up: many clients wait for their first token, and the few streams that
+ * decode share the weights with few.
+ *
+ * A long prompt that waits alone keeps the streams waiting for seconds, and no gap of theirs shall
+ * be twice the usual one: it gets 0.8, less what the machine itself was seen to add to a step now
+ * and then (another process, another guest of its host), but 0.2 at least. Times decide what is
+ * computed when, never what comes out. */
 #ifndef EW_BUDGET_H
 #define EW_BUDGET_H
 
@@ -17,7 +20,8 @@
 struct ew_budget {
     double usual_ns[EW_STREAMS_MAX + 1]; /* of steps that decode so many streams; 0: unknown */
     uint32_t unseen[EW_STREAMS_MAX + 1]; /* mixed steps since that was measured */
-    double rows;                         /* of one prompt, beside streams that decode */
+    double stall_ns;                     /* the longest of late that a step took above that */
+    double rows;                         /* of prompts, that take as long as what is usual */
 };
 
 void ew_budget_init(struct ew_budget *budget);
