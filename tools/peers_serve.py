@@ -189,8 +189,19 @@ def load(args, server, bodies, clients):
             "generator_cpu": share}
 
 
+def gaps_between(stream, since, until):
+    """The gaps of a stream that lie in that span, or reach into it."""
+    return [b - a for a, b in zip(stream.times, stream.times[1:]) if b > since and a < until]
+
+
 def stall(args, server, rng, long_prompt):
-    """The worst gap of one stream while another client's long prompt is read, over its usual."""
+    """The worst gap of one stream while another client's long prompt is read, over its usual; and
+    of the same stream when nobody else asks: that is the machine's part."""
+    lone = Ask(server.port, body_of(args, question(args, rng), 400))
+    lone.socket.setblocking(True)
+    while lone.ended is None:
+        lone.read()
+    lone_gaps = gaps_between(lone, lone.times[100], lone.times[-1])
     ready = selectors.DefaultSelector()
     stream = Ask(server.port, body_of(args, question(args, rng), 400))
     ready.register(stream.socket, selectors.EVENT_READ, stream)
@@ -207,12 +218,10 @@ def stall(args, server, rng, long_prompt):
     while other.ended is None:
         for _ in ready.select():
             other.read()
-    usual = statistics.median(b - a for a, b in zip(stream.times, stream.times[1:])
-                              if b < other.sent)
-    until = other.times[0]
-    worst = max([b - a for a, b in zip(stream.times, stream.times[1:])
-                 if b > other.sent and a < until])
+    usual = statistics.median(gaps_between(stream, stream.times[0], other.sent))
+    worst = max(gaps_between(stream, other.sent, other.times[0]))
     return {"gap_ms": 1e3 * usual, "worst_ms": 1e3 * worst, "times_usual": worst / usual,
+            "alone_times_usual": max(lone_gaps) / statistics.median(lone_gaps),
             "long_prompt_tokens": other.prompt_tokens, "long_ttft_ms": 1e3 * other.ttft()}
 
 
@@ -337,6 +346,10 @@ def summarise(args, row):
     r = compare(row, "worst gap beside a long prompt, x usual",
                 lambda run: run["stall"]["times_usual"], True)
     r["target"], r["met"] = STALL_TARGET, r["edgewise"]["max"] <= STALL_TARGET
+    made.append(r)
+    r = compare(row, "the same stream alone, x usual",
+                lambda run: run["stall"]["alone_times_usual"], True)
+    r["target"], r["met"] = None, True
     made.append(r)
     return made
 
