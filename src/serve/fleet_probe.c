@@ -269,8 +269,10 @@ void ew_fleet_note(struct ew_member *m, enum ew_outcome outcome, int status, con
     if (status == 401 || status == 403) {
         ew_fleet_set_health(m, EW_HEALTH_REFUSED, "it refuses our key");
     } else if (outcome == EW_OUTCOME_GOOD) {
+        if (ew_health_weight(m->place.health) <= 0)
+            return; /* the end of what began before: looks say whether it answers anything new */
         m->looks_failed = 0;
-        if (m->place.health != EW_HEALTH_BUSY && m->place.health != EW_HEALTH_LEAVING)
+        if (m->place.health != EW_HEALTH_BUSY)
             ew_fleet_set_health(m, EW_HEALTH_HEALTHY, "");
     } else if (outcome == EW_OUTCOME_FAILED) {
         snprintf(m->trouble, sizeof m->trouble, "%s", why);

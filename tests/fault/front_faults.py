@@ -659,6 +659,20 @@ def term(edgewise):
         return "8 of 8 answered, 8 rows"
 
 
+@fault("front", "a device that ends well ends its last stream; that doesn't make it healthy again")
+def drains(edgewise):
+    with Upstream(Behave(tokens=60, gap_s=0.1)) as a, \
+            Front(edgewise, [device("a", a)]) as front:
+        front.until_healthy("a")
+        request = front.begin(stream=True)
+        a.until_asked(1)
+        a.drain()
+        again_until("offline", 5, lambda: front.places()[0]["health"])
+        whole(front.hear(request, True), 60)
+        assert front.words().count("a is healthy") == 1, front.words()
+        return "offline, and its stream whole"
+
+
 @fault("front", "SIGTERM while a device is silent: the drain has an end, the client is told")
 def term_silent(edgewise):
     with Upstream(Behave(first_s=20)) as a, \

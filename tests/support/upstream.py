@@ -318,6 +318,12 @@ class Upstream:
         self.port, self.listener = listener.getsockname()[1], listener
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
 
+    def drain(self):
+        """As when it is told to end: what is under way is answered, nothing new is let in."""
+        listener, self.listener, self.keeps = self.listener, None, False
+        listener.shutdown(socket.SHUT_RDWR) # wakes accept
+        listener.close()
+
     def kill(self):
         """As when the plug is pulled, but that the network says so: all connections are reset."""
         listener, self.listener = self.listener, None
