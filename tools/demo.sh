@@ -67,12 +67,14 @@ printf '\nThe right answer is %s; a model this small seldom finds it.\n' "$(part
 request() { # URL
     cat <<END
   curl $1/v1/chat/completions -H 'Content-Type: application/json' \\
-    -d '{"model": "$model", "messages": [{"role": "user", "content": "Say hello."}]}'
+    -d '{"model": "$model", "max_tokens": 60,
+         "messages": [{"role": "user", "content": "Say hello."}]}'
 END
 }
 
 serve() {
     local log=$work/log url
+    : >"$log"
     "$edgewise" serve "$model" --port 0 --ledger "$work/ledger.db" "${energy[@]}" 2>"$log" &
     server=$!
     until url=$(grep -o 'http://[^ ]*:[0-9]*' "$log"); do
