@@ -27,7 +27,7 @@ enum {
 
 void ew_budget_init(struct ew_budget *budget)
 {
-    *budget = (struct ew_budget){.rows = ROWS_FIRST};
+    *budget = (struct ew_budget){.rows = ROWS_FIRST / EACH};
 }
 
 static double between(double low, double value, double high)
@@ -98,14 +98,14 @@ void ew_budget_learn(struct ew_budget *budget, const struct ew_budget_step *step
     budget->unseen[decoding]++;
     if (*usual <= 0)
         return;
-    double share = extra_of(budget, &step->load), extra = share * *usual;
+    double times = extra_of(budget, &step->load), extra = times * *usual;
     note_stall(budget, *usual, took - *usual - extra);
     double rows = budget->rows * between(MOVE_DOWN, (*usual + extra) / took, MOVE_UP);
     if (rows > budget->rows) {
         /* A prompt's end says nothing of more rows; and a step up that won't fit isn't tried: it
          * would be, every few steps, since four rows more are many. */
         uint32_t next = next_rows(decoding, step->rows);
-        if (step->rows + EW_GROUP < budget->rows * share ||
+        if (step->rows + EW_GROUP < budget->rows * times ||
             (took - *usual) / step->rows * next > extra)
             return;
     }
