@@ -77,8 +77,8 @@ struct ew_batch {
     struct ew_stream **owners;   /* [2 * places], of the segments */
     struct ew_stream **choosing; /* [places]: get a token */
     uint32_t segment_count, choosing_count;
-    bool lone_long;
-    uint32_t decoding, waiting, prompt_rows;
+    struct ew_budget_load load; /* of this step */
+    uint32_t prompt_rows;
 };
 
 static inline bool ew_stream_decodes(const struct ew_stream *stream)

@@ -101,22 +101,21 @@ static struct ew_stream *ends_soonest(const struct ew_batch *b)
 static void share_out(struct ew_batch *b)
 {
     struct ew_stream *s, *oldest = NULL;
-    b->decoding = b->waiting = 0;
+    b->load = (struct ew_budget_load){0};
     for (uint32_t i = 0; i < b->running; i++) {
         s = b->streams[i];
         s->rows = 0;
         if (!ew_stream_decodes(s))
             ew_stream_adopt(s);
         if (ew_stream_decodes(s)) {
-            b->decoding++;
+            b->load.decoding++;
             continue;
         }
         oldest = oldest ? oldest : s;
-        b->waiting++;
+        b->load.waiting++;
     }
-    b->lone_long = b->waiting == 1 && oldest->length > EW_BUDGET_LONG;
-    const struct ew_budget_load load = {b->decoding, b->waiting, b->lone_long};
-    uint32_t left = oldest ? ew_budget_rows(&b->budget, &load, EW_BATCH_CHUNK) : 0;
+    b->load.lone_long = b->load.waiting == 1 && oldest->length > EW_BUDGET_LONG;
+    uint32_t left = oldest ? ew_budget_rows(&b->budget, &b->load, EW_BATCH_CHUNK) : 0;
     b->prompt_rows = left;
     if (left)
         left -= give_rows(oldest, (left + OLDEST_SHARE - 1) / OLDEST_SHARE);
@@ -331,8 +330,7 @@ int ew_batch_step(struct ew_batch *batch, ew_stream_fn *each, void *user, struct
     batch->steps++;
     settle(batch);
     choose(batch);
-    const struct ew_budget_step step = {{batch->decoding, batch->waiting, batch->lone_long},
-                                        batch->prompt_rows,
+    const struct ew_budget_step step = {batch->load, batch->prompt_rows,
                                         ew_clock_now_ns(&ew_clock_real) - start};
     ew_budget_learn(&batch->budget, &step);
     tell_all(&teller);
