@@ -320,16 +320,18 @@ class Upstream:
 
     def drain(self):
         """As when it is told to end: what is under way is answered, nothing new is let in."""
-        listener, self.listener, self.keeps = self.listener, None, False
-        listener.shutdown(socket.SHUT_RDWR) # wakes accept
-        listener.close()
+        self.keeps = False
+        self._close_listener()
 
-    def kill(self):
-        """As when the plug is pulled, but that the network says so: all connections are reset."""
+    def _close_listener(self):
         listener, self.listener = self.listener, None
         if listener:
             listener.shutdown(socket.SHUT_RDWR) # wakes accept
             listener.close()
+
+    def kill(self):
+        """As when the plug is pulled, but that the network says so: all connections are reset."""
+        self._close_listener()
         with self.lock:
             lines, self.lines = self.lines, set()
         for line in lines:
