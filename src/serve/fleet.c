@@ -13,7 +13,9 @@
  * of a paragraph. The newest answer counts a tenth. */
 static const struct ew_habit habit_first = {.tokens_per_byte = .25, .output_tokens = 150};
 #define HABIT_WEIGHT .1
-#define LATEST       ":latest" /* Ollama and its clients put it behind names, or don't */
+/* After so many, older ones count half: a server that was updated may cut its answers anew. */
+#define PIECES_KEPT 10000
+#define LATEST      ":latest" /* Ollama and its clients put it behind names, or don't */
 
 /* ---- models ---- */
 
@@ -287,6 +289,8 @@ static void inherit(struct ew_member *m, const struct ew_fleet *fleet)
         if (m->place.health == EW_HEALTH_UNKNOWN)
             m->place.health = old->place.health;
         m->counts = old->counts;
+        m->streamed_pieces = old->streamed_pieces;
+        m->streamed_tokens = old->streamed_tokens;
         m->edgewise = old->edgewise;
     }
 }
@@ -520,6 +524,23 @@ void ew_fleet_learn(struct ew_fleet *fleet, const char *model, size_t prompt_byt
             HABIT_WEIGHT * ((double)prompt_tokens / (double)prompt_bytes - h->tokens_per_byte);
     if (output_tokens)
         h->output_tokens += HABIT_WEIGHT * (output_tokens - h->output_tokens);
+}
+
+void ew_fleet_learn_pieces(struct ew_member *m, uint32_t pieces, uint32_t output_tokens)
+{
+    if (!pieces || !output_tokens)
+        return;
+    if (m->streamed_pieces > PIECES_KEPT) {
+        m->streamed_pieces /= 2;
+        m->streamed_tokens /= 2;
+    }
+    m->streamed_pieces += pieces;
+    m->streamed_tokens += output_tokens;
+}
+
+double ew_fleet_tokens_per_piece(const struct ew_member *m)
+{
+    return m->streamed_pieces > 0 ? m->streamed_tokens / m->streamed_pieces : (double)NAN;
 }
 
 /* ---- conversations ---- */

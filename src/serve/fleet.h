@@ -78,6 +78,8 @@ struct ew_member {
     uint64_t lost_ns; /* of one that dialled in: since when it has no connection; 0: it has */
     bool retired;     /* goes when nobody uses it */
     struct ew_member_counts counts;
+    /* Of its streams that told their usage, lately: how many tokens it sends in a piece. */
+    double streamed_pieces, streamed_tokens;
     char trouble[200]; /* "" when well */
     /* fleet_probe.c */
     struct ew_upstream_call *look;
@@ -143,6 +145,9 @@ struct ew_habit ew_fleet_habit(const struct ew_fleet *fleet, const char *model);
 /* What an answer of it was; 0: not known. */
 void ew_fleet_learn(struct ew_fleet *fleet, const char *model, size_t prompt_bytes,
                     uint32_t prompt_tokens, uint32_t output_tokens);
+/* A whole stream of the member's had so many; and the tokens of a piece, NAN: none was seen. */
+void ew_fleet_learn_pieces(struct ew_member *member, uint32_t pieces, uint32_t output_tokens);
+double ew_fleet_tokens_per_piece(const struct ew_member *member);
 
 uint64_t ew_fleet_secret(const struct ew_fleet *fleet); /* nobody can choose hashes that collide */
 /* Where a conversation was answered last: the member's number; 0: not known, or too long ago. */

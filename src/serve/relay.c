@@ -12,9 +12,12 @@
 
 /* An answer that isn't streamed gives no sign of life until it is whole: it is waited for as long
  * as the first token, and this often what is predicted; unpredicted, so long for each token. */
-#define WHOLE_PATIENCE      4
-#define WHOLE_S_PER_TOKEN   .5
-#define WHOLE_TOKENS        256
+#define WHOLE_PATIENCE    4
+#define WHOLE_S_PER_TOKEN .5
+#define WHOLE_TOKENS      256
+/* Of text: a token of English has 4 to 5 bytes, of code and of other languages fewer. */
+#define TOKEN_BYTES         4.0
+#define PIECE_BYTES_MOST    8.0
 #define BUSY_REST_S         1.0 /* who says 429 without saying when */
 #define END_S               .25 /* from an answer's last event to the end of its stream */
 #define REQUEST_BYTES_EXTRA (1u << 20)
@@ -508,16 +511,22 @@ void ew_relay_settle(struct ew_exchange *x)
     x->relay->settled = true;
 }
 
-/* Where it tells no usage: an event of a stream has a token at least, and what was said as many as
- * its bytes make in this model's other answers. */
+/* Where it tells no usage: a piece of a stream has as many tokens as in the place's streams that
+ * told theirs. Where none has yet it is one, as most engines send them, unless the pieces are too
+ * long for that; then, as for what came whole, bytes say it. */
 static uint32_t guess_output(const struct ew_exchange *x)
 {
+    const struct ew_relay *r = x->relay;
     const struct ew_request *q = &x->job.request;
-    const struct ew_habit habit = ew_fleet_habit(x->server->fleet, q->model);
     double answers = (double)q->n * (q->prompt_count ? (double)q->prompt_count : 1);
-    double by_bytes =
-        ceil((double)ew_answer_said(x->relay->answer).bytes * habit.tokens_per_byte * answers);
-    return by_bytes > x->relay->pieces ? (uint32_t)by_bytes : x->relay->pieces;
+    double bytes = (double)ew_answer_said(r->answer).bytes * answers;
+    double each = r->streams ? ew_fleet_tokens_per_piece(x->way.member) : (double)NAN;
+    double tokens = r->pieces;
+    if (!isnan(each))
+        tokens = r->pieces * each;
+    else if (bytes > r->pieces * PIECE_BYTES_MOST)
+        tokens = bytes / TOKEN_BYTES;
+    return (uint32_t)ceil(tokens);
 }
 
 struct ew_usage ew_relay_usage(const struct ew_exchange *x)

@@ -459,6 +459,8 @@ void ew_route_leave(struct ew_exchange *x, enum ew_outcome outcome, enum ew_rout
     if (again == EW_ROUTE_NEVER_AGAIN && r->tried_count < EW_ROUTE_TRIES_MAX)
         r->tried[r->tried_count++] = m->number;
     if (outcome == EW_OUTCOME_GOOD) {
+        if (x->relay && x->relay->streams && !usage.estimated)
+            ew_fleet_learn_pieces(m, x->relay->pieces, usage.output_tokens);
         if (!usage.estimated && !r->continues) /* nothing is learned from one's own guess */
             ew_fleet_learn(x->server->fleet, x->job.request.model, r->prompt_bytes,
                            usage.prompt_tokens,

@@ -558,6 +558,36 @@ def tokens_of_gone(edgewise):
         return f"{row['output_tokens']} tokens, estimated"
 
 
+def tokens_of_broken(front, place, **behave):
+    """What the row says of a stream without its end."""
+    place.next(Behave(fault="no_end", **behave))
+    row = front.row(broken(front.ask(stream=True)))
+    assert row["tokens_kind"] == "estimated", f"tokens_kind {row['tokens_kind']}"
+    return row["output_tokens"]
+
+
+@fault("tokens", "a stream that broke off is counted by its pieces, however short the prompts' words are")
+def tokens_of_pieces(edgewise):
+    with Upstream() as a, Front(edgewise, [device("a", a)]) as front:
+        first = tokens_of_broken(front, a, tokens=200, after=100)
+        for _ in range(20):
+            whole(front.ask("a " * 200)) # a token for each two bytes
+        later = tokens_of_broken(front, a, tokens=200, after=100)
+        assert first == later == 100, f"{first}, then {later} tokens, not 100"
+        return "100 pieces came, 100 tokens, estimated"
+
+
+@fault("tokens", "a place with several tokens a piece: what broke off is counted as its whole streams were")
+def tokens_of_long_pieces(edgewise):
+    with Upstream(Behave(tokens=50, piece=10)) as a, Front(edgewise, [device("a", a)]) as front:
+        first = tokens_of_broken(front, a, tokens=200, after=100, piece=10)
+        assert 50 <= first <= 200, f"{first} tokens, where bytes alone say it"
+        whole(front.ask(stream=True), 50)
+        later = tokens_of_broken(front, a, tokens=200, after=100, piece=10)
+        assert later == 100, f"{later} tokens in 10 pieces of 10"
+        return f"10 pieces: {first} tokens, and {later} once a whole stream of 10 a piece came"
+
+
 # ---- selections, stickiness ----
 
 @fault("policy", "each of the nine selections serves, with broken devices among all")

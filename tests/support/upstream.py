@@ -37,6 +37,7 @@ class Behave:
     tokens: int = 5
     first_s: float = 0       # before the first token: its prefill
     gap_s: float = 0         # between two tokens
+    piece: int = 1           # tokens in each event of a stream; all of them are a multiple
     usage: str = "asked"     # in streams: when include_usage asks for it; always; never
     cached: int = 0          # tokens of the prompt that it says it knew
     fault: str = ""
@@ -443,7 +444,7 @@ class Upstream:
         if behave.fault == "head_only":
             head_only(line, wire, ask)
         line.chunk(wire.start(ask))
-        for i in range(behave.after if behave.fault else ask.tokens):
+        for i in range(0, behave.after if behave.fault else ask.tokens, behave.piece):
             line.wait(behave.gap_s if i else 0)
             line.chunk(wire.token(ask, i))
         if behave.fault:

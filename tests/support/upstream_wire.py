@@ -36,6 +36,10 @@ class Ask:
         i += self.first
         return f" w{i}" if i else "w0"
 
+    def piece(self, i):
+        """Of the event that begins with token i."""
+        return "".join(map(self.text, range(i, i + self.behave.piece)))
+
     def all(self):
         return "".join(self.text(i) for i in range(self.tokens))
 
@@ -100,7 +104,7 @@ class OpenAI:
 
     @classmethod
     def token(cls, ask, i):
-        return cls.choice(ask, ask.text(i))
+        return cls.choice(ask, ask.piece(i))
 
     @classmethod
     def end(cls, ask):
@@ -155,7 +159,7 @@ class Anthropic:
     @staticmethod
     def token(ask, i):
         return event({"type": "content_block_delta", "index": 0,
-                      "delta": {"type": "text_delta", "text": ask.text(i)}}, "content_block_delta")
+                      "delta": {"type": "text_delta", "text": ask.piece(i)}}, "content_block_delta")
 
     @classmethod
     def end(cls, ask):
@@ -215,7 +219,7 @@ class Ollama:
 
     @classmethod
     def token(cls, ask, i):
-        return cls.line(cls.object(ask, ask.text(i)))
+        return cls.line(cls.object(ask, ask.piece(i)))
 
     @classmethod
     def last(cls, ask, text):
