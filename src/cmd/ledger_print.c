@@ -82,6 +82,15 @@ static void int_cell(struct ew_table *table, int64_t value)
         ew_table_cell(table, "%" PRId64, value);
 }
 
+/* Nobody counted them, or not all of them: "~292". */
+static void tokens_cell(struct ew_table *table, int64_t tokens, bool estimated)
+{
+    if (estimated && tokens > 0)
+        ew_table_cell(table, "~%" PRId64, tokens);
+    else
+        int_cell(table, tokens);
+}
+
 static void real_cell(struct ew_table *table, double value, int digits)
 {
     if (isnan(value))
@@ -127,8 +136,8 @@ static int take_row(void *user, const struct ew_record *record, struct ew_err *e
     text_cell(table, record->device, DEVICE_BYTES);
     text_cell(table, record->reason, REASON_BYTES);
     int_cell(table, record->status);
-    int_cell(table, record->prompt_tokens);
-    int_cell(table, record->output_tokens);
+    tokens_cell(table, record->prompt_tokens, ew_record_estimated(record));
+    tokens_cell(table, record->output_tokens, ew_record_estimated(record));
     real_cell(table, record->ttft_ms, 0);
     real_cell(table, record->total_ms, 0);
     real_cell(table, record->energy_j, 3);
@@ -188,6 +197,7 @@ static int sum_object(struct sheet *sheet, const struct ew_query_sum *sum, struc
     known_int(&json, "prompt_tokens", sum->prompt_tokens);
     known_int(&json, "cached_tokens", sum->cached_tokens);
     known_int(&json, "output_tokens", sum->output_tokens);
+    ew_jsonw_put_int(&json, "tokens_estimated", sum->tokens_estimated);
     ew_jsonw_put_digits(&json, "energy_j", sum->energy_j, 9);
     ew_jsonw_put_int(&json, "energy_unknown", sum->energy_unknown);
     ew_jsonw_put_digits(&json, "cost_cents", sum->cost_cents, 9);
@@ -209,8 +219,8 @@ static int take_sum(void *user, const struct ew_query_sum *sum, struct ew_err *e
     text_cell(table, sheet->group_name ? sum->group : "all", MODEL_BYTES);
     int_cell(table, sum->requests);
     int_cell(table, sum->errors);
-    int_cell(table, sum->prompt_tokens);
-    int_cell(table, sum->output_tokens);
+    tokens_cell(table, sum->prompt_tokens, sum->tokens_estimated > 0);
+    tokens_cell(table, sum->output_tokens, sum->tokens_estimated > 0);
     real_cell(table, sum->energy_j, 4);
     real_cell(table, sum->cost_cents, 3);
     int_cell(table, sum->energy_unknown);

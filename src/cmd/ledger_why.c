@@ -146,7 +146,8 @@ static void say_asked(struct ew_buf *out, const struct ew_record *r)
     if (r->stream == 1)
         ew_buf_text(out, ", streamed", NULL);
     if (r->prompt_tokens != EW_RECORD_UNKNOWN)
-        ew_buf_printf(out, NULL, "; the prompt had %" PRId64 " tokens", r->prompt_tokens);
+        ew_buf_printf(out, NULL, "; the prompt had %s%" PRId64 " tokens",
+                      ew_record_estimated(r) ? "~" : "", r->prompt_tokens);
     if (*r->tokens_kind)
         ew_buf_printf(out, NULL, " (%s)", r->tokens_kind);
     ew_buf_text(out, ".\n", NULL);
@@ -164,7 +165,8 @@ static void say_answered(struct ew_buf *out, const struct ew_record *r)
     if (*r->finish)
         ew_buf_printf(out, NULL, ", %s", r->finish);
     if (r->output_tokens != EW_RECORD_UNKNOWN)
-        ew_buf_printf(out, NULL, ", %" PRId64 " tokens", r->output_tokens);
+        ew_buf_printf(out, NULL, ", %s%" PRId64 " tokens",
+                      ew_record_estimated(r) && r->output_tokens ? "~" : "", r->output_tokens);
     ew_buf_text(out, ".\n", NULL);
     if (*r->error)
         ew_buf_printf(out, NULL, "The client was told: %s\n", r->error);

@@ -10,6 +10,7 @@
 #include "base/jsonw.h"
 
 #include <math.h>
+#include <string.h>
 
 #define EW_RECORD_UNKNOWN INT64_MIN
 
@@ -98,6 +99,11 @@ static inline double ew_record_real(const struct ew_record *record, size_t field
  * whole character; broken UTF-8 becomes U+FFFD, control characters (also U+0080..9F, and lines' and
  * paragraphs' ends) become spaces, so that a row stays a row wherever it is printed. */
 void ew_record_set(char *to, size_t size, struct ew_str text);
+
+static inline bool ew_record_estimated(const struct ew_record *record)
+{
+    return strcmp(record->tokens_kind, "estimated") == 0;
+}
 
 /* One object, every column a key, unknown null. */
 void ew_record_json(struct ew_jsonw *json, const struct ew_record *record);

@@ -377,7 +377,8 @@ static int prepare_sums(struct ew_query *query, const struct ew_query_filter *fi
                   "%sSELECT %s, count(*), count(CASE WHEN status >= 400 THEN 1 END), "
                   "sum(prompt_tokens), sum(cached_tokens), sum(output_tokens), sum(energy_j), "
                   "sum(cost_cents), count(*) - count(energy_j), count(*) - count(cost_cents), "
-                  "count(ttft_ms), count(total_ms), sum(edge_cents), sum(cloud_cents) FROM r",
+                  "count(ttft_ms), count(total_ms), sum(edge_cents), sum(cloud_cents), "
+                  "count(CASE WHEN tokens_kind = 'estimated' THEN 1 END) FROM r",
                   query->view, group_sql[group]);
     where_sql(&sql, filter, "1");
     ew_buf_text(&sql, " GROUP BY 1 ORDER BY 1", NULL);
@@ -453,6 +454,7 @@ static int read_sum(struct ew_query *query, sqlite3_stmt *sums, sqlite3_stmt *tt
         .cost_unknown = sqlite3_column_int64(sums, 9),
         .edge_cents = real_at(sums, COUNTS_AT + 2),
         .cloud_cents = real_at(sums, COUNTS_AT + 3),
+        .tokens_estimated = sqlite3_column_int64(sums, COUNTS_AT + 4),
     };
     text_at(sums, 0, sum->group, sizeof sum->group);
     int rc = read_quantiles(query, ttft, sqlite3_column_int64(sums, COUNTS_AT), &sum->ttft_ms, err);

@@ -40,6 +40,7 @@ struct ew_query_sum {
     double energy_j, cost_cents;
     double edge_cents, cloud_cents;       /* predicted, of the cheapest of each kind */
     int64_t energy_unknown, cost_unknown; /* rows that have none */
+    int64_t tokens_estimated;             /* rows whose tokens nobody counted */
     struct ew_query_quantiles ttft_ms, total_ms;
 };
 

@@ -33,6 +33,7 @@ static struct ew_record row_of(int i)
     record.status = i % 10 ? 200 : 499;
     record.prompt_tokens = i;
     record.output_tokens = 10;
+    snprintf(record.tokens_kind, sizeof record.tokens_kind, "%s", i % 5 ? "counted" : "estimated");
     record.total_ms = 99 - i; /* arrives in falling order */
     if (i % 10) {
         record.ttft_ms = i;
@@ -244,6 +245,7 @@ static void test_sums_and_quantiles_are_those_made_by_hand(void **state)
     assert_int_equal(sum->cached_tokens, EW_RECORD_UNKNOWN); /* no row has it: not 0 */
     assert_true(sum->energy_j == 45 && sum->energy_unknown == 10);
     assert_true(isnan(sum->cost_cents) && sum->cost_unknown == 100);
+    assert_int_equal(sum->tokens_estimated, 20);
     assert_true(sum->total_ms.p50 == 49.5);
     assert_true(fabs(sum->total_ms.p95 - 94.05) < 1e-9);
     assert_true(sum->ttft_ms.p50 == 50); /* 1..99 without the tens: between 49 and 51 */
