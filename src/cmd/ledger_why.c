@@ -237,7 +237,7 @@ static int say_candidates(struct ew_buf *out, const json_t *decision, struct ew_
         {"verdict", EW_TABLE_LEFT}};
     const json_t *candidates = json_object_get(decision, "candidates"), *candidate;
     struct ew_table table;
-    char chosen[NAME_BYTES], failed[FAILED_BYTES];
+    char chosen[NAME_BYTES], failed[FAILED_BYTES], took[32];
     size_t i;
     text_of(decision, "chosen", chosen, sizeof chosen);
     if (!json_array_size(candidates))
@@ -250,8 +250,11 @@ static int say_candidates(struct ew_buf *out, const json_t *decision, struct ew_
     if (!rc && others > 0)
         rc = ew_buf_printf(out, err, "%.0f more aren't told.\n", others);
     text_of(decision, "failed", failed, sizeof failed);
+    double joules = number_of(decision, "failed_j");
     if (!rc && *failed)
         rc = ew_buf_printf(out, err, "Then %s\n", failed);
+    if (!rc && *failed && !isnan(joules))
+        rc = ew_buf_printf(out, err, "That took %s.\n", figure(took, joules, "J"));
     return rc;
 }
 

@@ -131,7 +131,7 @@ struct ew_decision_candidate {
  *  "wait_s":…,"score":…,"ttft_s":…,"total_s":…,"joules":…,"cents":…,"quality":…,"pcr":…}],
  *  "others":0}
  * Chosen and able ones come first; `refusal` of an able one is null. Where the chosen place then
- * failed, whoever saw it adds "failed": a sentence. */
+ * failed, whoever saw it adds "failed": a sentence, and "failed_j": what that took, or null. */
 void ew_decision_json(struct ew_jsonw *json, enum ew_select select,
                       const struct ew_decision *decision,
                       const struct ew_decision_candidate *candidates, size_t count);

@@ -37,9 +37,9 @@
     REAL(ttft_ms, "request to first token")                                                        \
     REAL(decode_ms, "first to last token")                                                         \
     REAL(total_ms, "request to the end of the answer")                                             \
-    REAL(energy_j, "joules, gross")                                                                \
+    REAL(energy_j, "joules, gross; of places that failed before, too, where known")                \
     TEXT(energy_kind, 12, "measured, modelled or unknown")                                         \
-    REAL(cost_cents, "electricity, or the cloud's price")                                          \
+    REAL(cost_cents, "electricity, or the cloud's price; of places that failed before, too")       \
     TEXT(prompt, 4096, "the prompt's text, cut; only where the configuration asks for it")         \
     TEXT(place, 8, "engine (the one built in), device or cloud: what answered")                    \
     INT(attempts, "places that were asked, one after the other")                                   \

@@ -385,6 +385,11 @@ void ew_upstream_cancel(struct ew_upstream_call **owned)
     recycle(call);
 }
 
+bool ew_upstream_is_sent(const struct ew_upstream_call *call)
+{
+    return call->result.sent_ns != 0;
+}
+
 void ew_upstream_pause(struct ew_upstream_call *call)
 {
     EW_ASSERT(call->phase != EW_UPSTREAM_SPARE);

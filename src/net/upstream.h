@@ -102,6 +102,8 @@ int ew_upstream_begin(struct ew_upstreams *upstreams, const struct ew_upstream_a
                       struct ew_upstream_call **gives, struct ew_err *err);
 /* The connection is closed within this turn of the loop: the server sees it. NULL is fine. */
 void ew_upstream_cancel(struct ew_upstream_call **call);
+/* Whether the server may have read all of the request. */
+bool ew_upstream_is_sent(const struct ew_upstream_call *call);
 /* A reader that is slow: no more data until resumed (the server is slowed by TCP); stalls don't
  * count meanwhile. */
 void ew_upstream_pause(struct ew_upstream_call *call);

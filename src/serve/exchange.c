@@ -86,7 +86,7 @@ void ew_exchange_conclude(struct ew_exchange *x)
     struct ew_server *server = x->server;
     EW_ASSERT(!x->task.pending && !x->job.held);
     if (x->relay)
-        ew_upstream_cancel(&x->relay->call);
+        ew_relay_stop(x->relay);
     ew_queue_leave(server->queue, &x->item, now());
     x->usage = ew_exchange_usage(x);
     x->ended_ns = now();

@@ -68,6 +68,7 @@ struct ew_exchange {
     uint32_t tokens_seen;       /* of the engine's answer, by policy */
     struct ew_usage usage;      /* once it has ended */
     struct ew_usage spent;      /* by places that broke off in the midst */
+    double lost_j, lost_cents;  /* by places that failed before, as far as it is known */
     struct ew_fault last_fault; /* of the place that failed last; status 0: none did */
     struct ew_job job;
     struct ew_models_entry *model; /* held, or waited for */
@@ -118,7 +119,8 @@ void ew_exchange_relayed(struct ew_exchange *exchange);
 
 /* exchange_tell.c: what its client reads. */
 struct ew_reply ew_exchange_reply(const struct ew_exchange *exchange);
-struct ew_usage ew_exchange_usage(const struct ew_exchange *exchange); /* as far as it is */
+struct ew_usage ew_exchange_usage(const struct ew_exchange *exchange);        /* as far as it is */
+struct ew_usage ew_exchange_engine_usage(const struct ew_exchange *exchange); /* its part of it */
 enum ew_finish ew_exchange_finish(const struct ew_exchange *exchange); /* of its first choice */
 /* The head of a stream goes out, once. */
 int ew_exchange_start_stream(struct ew_exchange *exchange);

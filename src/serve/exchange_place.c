@@ -5,6 +5,7 @@
  * configuration lets another one continue). */
 #include "serve/exchange.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "base/log.h"
@@ -155,6 +156,14 @@ void ew_exchange_enqueue(struct ew_exchange *x)
     }
 }
 
+static void lose(struct ew_exchange *x, const struct ew_usage *usage)
+{
+    if (usage->energy.kind != EW_ENERGY_UNKNOWN)
+        x->lost_j += usage->energy.joules;
+    if (!isnan(usage->cost_cents))
+        x->lost_cents += usage->cost_cents;
+}
+
 /* A place failed, and nothing of it was told: as if it had just come, but for that place. */
 void ew_exchange_elsewhere(struct ew_exchange *x, const struct ew_fault *fault,
                            enum ew_outcome outcome, enum ew_route_again again)
@@ -162,6 +171,8 @@ void ew_exchange_elsewhere(struct ew_exchange *x, const struct ew_fault *fault,
     struct ew_server *server = x->server;
     x->last_fault = *fault;
     ew_route_leave(x, outcome, again, now());
+    if (x->relay)
+        lose(x, &x->relay->usage);
     ew_relay_again(x);
     ew_buf_clear(&x->out);
     x->may_wait = true;
@@ -239,7 +250,7 @@ static void note(struct ew_exchange *x, enum ew_outcome outcome, uint64_t now_ns
         ew_place_rest(&m->place, (uint64_t)(r->fault.retry_after_s * EW_NS_PER_S), now_ns);
     if (outcome == EW_OUTCOME_FAILED) {
         ew_log(EW_LOG_WARNING, "%s: %s", x->id, ew_relay_why(r));
-        ew_route_failed(x, ew_relay_why(r));
+        ew_route_failed(x, ew_relay_why(r), ew_relay_usage(x).energy.joules);
     }
 }
 

@@ -38,14 +38,31 @@ static struct ew_usage add(struct ew_usage usage, const struct ew_usage *spent)
     return usage;
 }
 
-struct ew_usage ew_exchange_usage(const struct ew_exchange *x)
+/* And what the attempts took of which nobody heard a word. Where the answer's own energy isn't
+ * known, the sum isn't. */
+static struct ew_usage add_lost(struct ew_usage usage, const struct ew_exchange *x)
+{
+    const struct ew_energy lost = {.joules = x->lost_j, .kind = EW_ENERGY_MODELLED};
+    const bool nobody = !x->relay && !x->computes;
+    if (nobody && x->lost_cents > 0)
+        usage.cost_cents = x->lost_cents;
+    else
+        usage.cost_cents += x->lost_cents;
+    if (!(x->lost_j > 0))
+        return usage;
+    if (nobody)
+        usage.energy = lost;
+    else
+        usage.energy.joules += x->lost_j;
+    if (usage.energy.kind > lost.kind)
+        usage.energy.kind = lost.kind;
+    return usage;
+}
+
+struct ew_usage ew_exchange_engine_usage(const struct ew_exchange *x)
 {
     const struct ew_job_tally *t = &x->job.seen;
     struct ew_usage usage = ew_usage_none();
-    if (x->ended_ns)
-        return x->usage;
-    if (x->relay)
-        return add(ew_relay_usage(x), &x->spent);
     usage.prompt_tokens = t->prompt_tokens;
     usage.cached_tokens = t->cached_tokens;
     usage.output_tokens = t->output_tokens;
@@ -56,6 +73,13 @@ struct ew_usage ew_exchange_usage(const struct ew_exchange *x)
     }
     ew_usage_set_energy(&usage, &t->energy, x->tariff_cents_per_kwh);
     return usage;
+}
+
+struct ew_usage ew_exchange_usage(const struct ew_exchange *x)
+{
+    if (x->ended_ns)
+        return x->usage;
+    return add_lost(x->relay ? add(ew_relay_usage(x), &x->spent) : ew_exchange_engine_usage(x), x);
 }
 
 enum ew_finish ew_exchange_finish(const struct ew_exchange *x)

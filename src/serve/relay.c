@@ -34,14 +34,21 @@ static double seconds(uint64_t from_ns, uint64_t to_ns)
 
 /* ---- how it ends ---- */
 
+void ew_relay_stop(struct ew_relay *r)
+{
+    if (r->call)
+        r->sent = ew_upstream_is_sent(r->call);
+    ew_upstream_cancel(&r->call);
+    if (!r->first_ns && r->end == EW_RELAY_RUNS)
+        r->last_ns = now();
+}
+
 static void finish(struct ew_relay *r, enum ew_relay_end end)
 {
     if (r->end != EW_RELAY_RUNS)
         return;
+    ew_relay_stop(r);
     r->end = end;
-    if (r->call)
-        ew_upstream_cancel(&r->call);
-    r->call = NULL;
 }
 
 static void fail(struct ew_relay *r, int status, const char *why)
@@ -275,6 +282,7 @@ static void on_end(void *user, const struct ew_upstream_result *result)
 {
     struct ew_relay *r = user;
     r->call = NULL;
+    r->sent = result->sent_ns != 0;
     r->last_ns = result->ended_ns ? result->ended_ns : now();
     if (result->failure != EW_UPSTREAM_NONE && !(r->told_end && r->status == 200)) {
         fail_call(r, result);
@@ -485,12 +493,15 @@ static double cents_of(const struct ew_exchange *x, const struct ew_usage *usage
            usage->output_tokens * p->output_cents;
 }
 
-/* Measured or modelled by the device itself; else its watts for as long as it took. */
+/* Measured or modelled by the device itself; else its watts for as long as it took. Who never had
+ * the request, or said at once that it wouldn't, did nothing for it. */
 static struct ew_energy energy_of(const struct ew_exchange *x, const struct ew_relay *r)
 {
     const struct ew_member *m = x->way.member;
     struct ew_energy energy = EW_ENERGY_NONE;
-    if (m->place.kind == EW_PLACE_CLOUD)
+    bool had_it = r->sent || r->status;
+    bool refused = r->end == EW_RELAY_BUSY || r->end == EW_RELAY_UNFIT || r->end == EW_RELAY_WRONG;
+    if (m->place.kind == EW_PLACE_CLOUD || !had_it || refused)
         return energy;
     if (r->extra.energy_kind != EW_ENERGY_UNKNOWN) {
         energy.kind = r->extra.energy_kind;
@@ -536,6 +547,8 @@ struct ew_usage ew_relay_usage(const struct ew_exchange *x)
     bool anything = r->has_usage || r->pieces;
     if (r->settled)
         return r->usage;
+    const struct ew_energy energy = energy_of(x, r);
+    ew_usage_set_energy(&usage, &energy, x->tariff_cents_per_kwh);
     if (!anything)
         return usage;
     usage.prompt_tokens =
@@ -548,8 +561,6 @@ struct ew_usage ew_relay_usage(const struct ew_exchange *x)
         usage.prefill_ns = r->first_ns - r->begun_ns;
         usage.decode_ns = r->last_ns - r->first_ns;
     }
-    const struct ew_energy energy = energy_of(x, r);
-    ew_usage_set_energy(&usage, &energy, x->tariff_cents_per_kwh);
     if (x->way.member->place.kind == EW_PLACE_CLOUD)
         usage.cost_cents = cents_of(x, &usage);
     return usage;

@@ -44,6 +44,7 @@ struct ew_relay {
     struct ew_buf whole;  /* that came, not streamed; or an error */
     bool streams, passes; /* passes: EW_ANSWER_TEXT */
     bool told_start, told_end, paused;
+    bool sent; /* the place had the whole request */
     int status;
     double retry_after_s;
     enum ew_relay_end end;
@@ -53,7 +54,7 @@ struct ew_relay {
     struct ew_answer_news news; /* of the whole, or what a stream's last events told */
     bool has_usage;
     uint32_t prompt_tokens, cached_tokens, output_tokens, pieces;
-    uint64_t begun_ns, first_ns, last_ns; /* last: of the latest bytes */
+    uint64_t begun_ns, first_ns, last_ns; /* last: of the latest bytes; without a token, the end */
     uint64_t events_seen;
     struct ew_answer_extra extra;
     enum ew_finish finish;
@@ -64,6 +65,8 @@ struct ew_relay {
 /* 0; else it couldn't even be asked: x->relay->end and fault say why, or x->relay is NULL for want
  * of memory. */
 int ew_relay_begin(struct ew_exchange *exchange);
+/* No more is heard of it; what it was stays. */
+void ew_relay_stop(struct ew_relay *relay);
 void ew_relay_close(struct ew_exchange *exchange);
 /* It is over, and another place is tried: anew, or going on where it broke off in the midst. */
 void ew_relay_again(struct ew_exchange *exchange);

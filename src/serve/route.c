@@ -294,7 +294,7 @@ static void log_decision(struct ew_exchange *x, const struct ew_decision *decisi
     ew_buf_fini(&text);
 }
 
-void ew_route_failed(struct ew_exchange *x, const char *why)
+void ew_route_failed(struct ew_exchange *x, const char *why, double joules)
 {
     struct ew_route *r = &x->way;
     struct ew_jsonw json;
@@ -303,6 +303,7 @@ void ew_route_failed(struct ew_exchange *x, const char *why)
     ew_jsonw_init(&json, &text, EW_JSONW_COMPACT);
     ew_jsonw_object(&json);
     ew_jsonw_put_text(&json, "failed", why);
+    ew_jsonw_put_digits(&json, "failed_j", joules, 6);
     ew_jsonw_end(&json);
     if (!ew_jsonw_finish(&json, NULL) && r->logged && r->log.bytes + text.bytes < r->log.max) {
         size_t end = r->log.bytes; /* of the decision's object, which gets one key more */
@@ -437,15 +438,15 @@ void ew_route_leave(struct ew_exchange *x, enum ew_outcome outcome, enum ew_rout
     if (x->relay)
         ew_relay_settle(x);
     /* What this place did, without what another had said before. */
-    const struct ew_usage usage = x->relay ? ew_relay_usage(x) : ew_exchange_usage(x);
+    const struct ew_usage usage = x->relay ? ew_relay_usage(x) : ew_exchange_engine_usage(x);
     bool counted = outcome == EW_OUTCOME_GOOD || usage.output_tokens;
     const struct ew_visit_actual actual = {
         .outcome = outcome,
         .prompt_tokens = counted ? usage.prompt_tokens : 0,
         .cached_tokens = counted ? usage.cached_tokens : 0,
         .output_tokens = counted ? usage.output_tokens : 0,
-        .joules = counted && usage.energy.kind != EW_ENERGY_UNKNOWN ? usage.energy.joules : NAN,
-        .cents = counted ? usage.cost_cents : NAN,
+        .joules = usage.energy.kind != EW_ENERGY_UNKNOWN ? usage.energy.joules : NAN,
+        .cents = usage.cost_cents,
     };
     struct ew_member_counts *c = &m->counts;
     *(outcome == EW_OUTCOME_GOOD        ? &c->answered

@@ -62,8 +62,8 @@ size_t ew_route_places(struct ew_exchange *exchange);
 void ew_route_forecast(struct ew_exchange *exchange);
 /* GO: the visit is open, and the member held. */
 struct ew_decision ew_route_decide(struct ew_exchange *exchange, uint64_t now_ns);
-/* The place failed: the decision for it, the latest in the log, says why. */
-void ew_route_failed(struct ew_exchange *exchange, const char *why);
+/* The place failed: the decision for it, the latest in the log, says why, and what that took. */
+void ew_route_failed(struct ew_exchange *exchange, const char *why, double joules);
 /* The visit is over; usage is what the exchange has by now. Remembers the place that failed, when
  * `again` says that it isn't to be asked again. */
 enum ew_route_again { EW_ROUTE_MAY_RETURN, EW_ROUTE_NEVER_AGAIN };

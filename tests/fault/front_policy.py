@@ -7,8 +7,8 @@ import sqlite3
 import tempfile
 import time
 
-from front_world import (MODEL, NONE_STATUSES, SLACK, Front, again_until, broken, cloud, device, fault,
-                         keys_of, told, whole, words)
+from front_world import (MODEL, NONE_STATUSES, SLACK, TIMEOUT_S, Front, again_until, broken, cloud,
+                         device, fault, keys_of, told, whole, words)
 from upstream import Behave, Nobody, Upstream
 
 SELECTS = ("random", "weighted", "round-robin", "least-busy", "load-aware", "power-of-two",
@@ -500,6 +500,54 @@ def price_missing(edgewise):
             assert "gpt-0" in said, said
             return said[said.index("edgewise.yaml"):] if "edgewise.yaml" in said else said
     raise AssertionError("it serves")
+
+
+WATTS = 20
+
+
+def lost(row, least_s, most_s):
+    """A row whose joules are those of a device that failed: so many seconds of its watts."""
+    assert row["energy_j"] is not None, f"the row has no joules: {row['energy_kind']}"
+    assert least_s * WATTS <= row["energy_j"] < most_s * WATTS, f"the row has {row['energy_j']} J"
+    assert row["energy_kind"] == "modelled" and row["cost_cents"] > 0, f"{row}"
+    return row
+
+
+@fault("money", "a device that takes a request and fails without a word: its joules are in the row")
+def joules_of_failed(edgewise):
+    script = [Behave(fault="head_only")] # for whoever is asked first
+    with Upstream(script=script) as a, Upstream(script=script) as b, \
+            Front(edgewise, [device("a", a, watts=WATTS), device("b", b, watts=WATTS)]) as front:
+        row = lost(front.row(whole(front.ask(stream=True), attempts=2)), TIMEOUT_S, 3 * TIMEOUT_S)
+        failed = json.loads(row["decision"])[0]
+        assert WATTS * TIMEOUT_S <= failed["failed_j"] <= row["energy_j"], f"{failed['failed_j']} J"
+        parts = front.gauge("edgewise_place_energy_joules_total")
+        assert abs(parts - row["energy_j"]) < 1e-3, f"the places have {parts} J, the row {row}"
+        return f"{row['energy_j']:.1f} J, of them {failed['failed_j']:.1f} for nothing"
+
+
+@fault("money", "nobody answers, or the client goes before the first token: the joules are in the row")
+def joules_of_nobody(edgewise):
+    with Upstream(Behave(fault="head_only")) as a, \
+            Front(edgewise, [device("a", a, watts=WATTS)]) as front:
+        none = lost(front.row(told(front.ask(stream=True))), TIMEOUT_S, 3 * TIMEOUT_S)
+        request = front.begin(stream=True)
+        a.until_asked(2)
+        time.sleep(TIMEOUT_S / 2)
+        request.reset()
+        gone = lost(front.until_row(499), TIMEOUT_S / 2, 3 * TIMEOUT_S)
+        return f"{none['energy_j']:.1f} and {gone['energy_j']:.1f} J"
+
+
+@fault("money", "a device that never had the request, or whose watts aren't known, adds no joules")
+def joules_of_nothing(edgewise):
+    with Nobody() as nobody, Front(edgewise, [device("a", nobody, watts=WATTS)]) as front:
+        refused = front.row(told(front.ask()))
+    with Upstream(Behave(fault="head_only")) as a, Front(edgewise, [device("a", a)]) as front:
+        unknown = front.row(told(front.ask(stream=True)))
+    for row in (refused, unknown):
+        assert row["energy_j"] is None and row["cost_cents"] is None, f"{row}"
+    return "null in both rows, never 0"
 
 
 # ---- tokens ----

@@ -27,7 +27,7 @@ put(1600, client="kiosk", model="qwen2.5-3b", device="here", place="engine", rea
     edge_cents=0.000243, cloud_cents=0.1234, decision=[
         decision("go", "agx", "selected", [candidate(**agx), candidate(**here),
                  candidate(refusal="preferred", **openai), candidate("den", "full", 3.25)], others=2)
-        | {"failed": "agx failed: 10.0.0.5:8080: no connection: Connection refused."},
+        | {"failed": "agx failed: 10.0.0.5:8080: it was silent for 3 s after the request.", "failed_j": 45.0},
         decision("go", "here", "failover", [candidate(**here), candidate(refusal="preferred", **openai),
                  candidate(refusal="tried", **agx), candidate("den", "full", 2.5)])])
 # the devices are full, and the cloud answers after a wait
