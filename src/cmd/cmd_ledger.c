@@ -134,9 +134,19 @@ static int run(struct wish *wish, const struct ew_args *args)
     return ew_error_exit(rc);
 }
 
+static const char about_why[] =
+    "Tells of one request who answered and why: each decision on its way, in it each\n"
+    "place with what it was predicted to take and what spoke against it; what failed;\n"
+    "what was predicted and what it was; what the cheapest device and cloud would cost.\n\n"
+    "REQUEST_ID is in the answer's header X-Edgewise-Request-Id. Without one it is the\n"
+    "latest request in the ledger, or the latest that --reason, --status, --client and\n"
+    "their like mean: the first line says which, and how long ago it came. Its row is\n"
+    "written a tenth of a second after the answer.";
+
 int ew_cmd_ledger(int argc, char **argv)
 {
     int status;
+    const bool why = argc > 1 && strcmp(argv[1], "why") == 0;
     struct wish wish = {.limit = -1};
     ew_query_filter_init(&wish.filter);
     const struct ew_opt options[] = {
@@ -167,12 +177,15 @@ int ew_cmd_ledger(int argc, char **argv)
     };
     struct ew_args args = {
         .command = "ledger",
-        .words_usage = "[why [REQUEST_ID]]",
+        .words_usage = why ? "why [REQUEST_ID]" : "[why [REQUEST_ID]]",
         .words_max = 2,
-        .about = "Shows what the server answered, for whom, how fast and at what cost, one row a\n"
-                 "request, also those that were refused or failed. Reads while the server writes.\n"
-                 "why tells of one request, the latest if none is named, who answered, why, and\n"
-                 "what others would have taken.",
+        .about =
+            why ? about_why
+                : "Shows what the server answered, for whom, how fast and at what cost, one row a\n"
+                  "request, also those that were refused or failed. Reads while the server "
+                  "writes.\n"
+                  "why tells of one request, the latest if none is named, who answered, why, and\n"
+                  "what others would have taken (edgewise ledger why --help).",
         .options = options,
         .examples = "  edgewise ledger\n"
                     "  edgewise ledger --since today --sum client\n"

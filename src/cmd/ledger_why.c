@@ -124,7 +124,25 @@ static const char *refusal_sentence(const char *word)
 
 /* ---- words ---- */
 
-static void say_asked(struct ew_buf *out, const struct ew_record *r)
+/* Of a request that nobody named: whether it's the one that was meant. */
+static void say_age(struct ew_buf *out, int64_t arrived_ms)
+{
+    static const struct {
+        const char *name;
+        int64_t ms;
+    } units[] = {{"days", 86400000}, {"h", 3600000}, {"min", 60000}, {"s", 1000}, {"ms", 1}};
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - arrived_ms;
+    size_t i = 0;
+    if (arrived_ms == EW_RECORD_UNKNOWN || ms < 0)
+        return;
+    while (i + 1 < EW_COUNT(units) && ms < 2 * units[i].ms)
+        i++;
+    ew_buf_printf(out, NULL, ", %" PRId64 " %s ago,", ms / units[i].ms, units[i].name);
+}
+
+static void say_asked(struct ew_buf *out, const struct ew_record *r, bool named)
 {
     time_t seconds = (time_t)(r->arrived_ms / 1000);
     struct tm local;
@@ -132,6 +150,8 @@ static void say_asked(struct ew_buf *out, const struct ew_record *r)
     if (r->arrived_ms != EW_RECORD_UNKNOWN && localtime_r(&seconds, &local))
         strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &local);
     ew_buf_printf(out, NULL, "%s came %s", r->request_id, when);
+    if (!named)
+        say_age(out, r->arrived_ms);
     if (*r->client || *r->peer)
         ew_buf_printf(out, NULL, " from %s%s%s", r->client, *r->client && *r->peer ? " at " : "",
                       r->peer);
@@ -319,12 +339,12 @@ static int say_instead(struct ew_buf *out, const struct ew_record *r, struct ew_
 }
 
 static int say(struct ew_buf *out, const struct ew_record *r, const json_t *decisions, bool was_cut,
-               struct ew_err *err)
+               bool named, struct ew_err *err)
 {
     const json_t *decision;
     size_t i;
     int rc = 0;
-    say_asked(out, r);
+    say_asked(out, r, named);
     say_answered(out, r);
     json_array_foreach(decisions, i, decision)
     {
@@ -366,6 +386,24 @@ static int keep(void *user, const struct ew_record *record, struct ew_err *err)
     return 0;
 }
 
+static int not_found(struct ew_query *query, const char *request_id, struct ew_err *err)
+{
+    struct ew_query_filter all;
+    struct ew_record any;
+    ew_query_filter_init(&all);
+    all.limit = 1;
+    ew_record_init(&any);
+    int rc = ew_query_rows(query, &all, keep, &any, err);
+    if (rc)
+        return rc;
+    if (!*any.request_id)
+        return ew_fail(err, EW_ENOTFOUND,
+                       "the ledger is empty: no request has ended yet (its row is written a tenth "
+                       "of a second later)");
+    return ew_fail(err, EW_ENOTFOUND, "the ledger has no %s%.60s",
+                   request_id ? "request " : "such request", request_id ? request_id : "");
+}
+
 int ew_ledger_why(struct ew_query *query, const struct ew_query_filter *wanted, bool as_json,
                   struct ew_err *err)
 {
@@ -377,9 +415,7 @@ int ew_ledger_why(struct ew_query *query, const struct ew_query_filter *wanted, 
     ew_record_init(&record);
     int rc = ew_query_rows(query, &filter, keep, &record, err);
     if (!rc && !*record.request_id)
-        rc = ew_fail(err, EW_ENOTFOUND, "the ledger has no %s%.60s",
-                     filter.request_id ? "request " : "such request",
-                     filter.request_id ? filter.request_id : "");
+        rc = not_found(query, filter.request_id, err);
     if (rc)
         return rc;
     ew_buf_init(&out, OUT_BYTES_MAX);
@@ -390,7 +426,7 @@ int ew_ledger_why(struct ew_query *query, const struct ew_query_filter *wanted, 
         rc = say_json(&out, &record, &decisions, was_cut, err);
     } else {
         json_t *json = decisions.bytes ? json_loads(decisions.data, 0, NULL) : NULL;
-        rc = say(&out, &record, json, was_cut, err);
+        rc = say(&out, &record, json, was_cut, filter.request_id, err);
         json_decref(json);
     }
     if (!rc && fwrite(ew_buf_cstr(&out), 1, out.bytes, stdout) != out.bytes)

@@ -1,0 +1,1 @@
+edgewise ledger why --help | sed '/^options:/,/^$/d'
