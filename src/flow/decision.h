@@ -46,7 +46,7 @@ enum ew_on_full { EW_ON_FULL_QUEUE, EW_ON_FULL_REJECT, EW_ON_FULL_CLOUD };
     X(QUALITY, "quality", "its model isn't good enough for what is asked")                         \
     X(FULL, "full", "all its places are taken")                                                    \
     X(LIMIT, "limit", "a limit of it is reached")                                                  \
-    X(BUDGET, "budget", "its budget is spent")                                                     \
+    X(BUDGET, "budget", "what is left of its budget isn't enough")                                 \
     X(DEADLINE, "deadline", "it would be too late")                                                \
     X(POWER, "power", "its battery is low, or it is too hot")                                      \
     X(PREFERRED, "preferred", "a device takes precedence of a cloud")
@@ -74,7 +74,7 @@ enum ew_refusal {
     X(QUALITY, "quality", "no device's model was good enough")                                     \
     X(DOWN, "down", "no device answers")                                                           \
     X(POWER, "power", "the devices save power, or are too hot")                                    \
-    X(BUDGET, "budget", "the cloud's budget is spent")                                             \
+    X(BUDGET, "budget", "what is left of the cloud's budget isn't enough")                         \
     X(EDGE_ONLY, "edge_only", "the request must not leave the edge, which can't answer it")        \
     X(DEGRADED, "degraded", "a smaller model, because the one asked for was out of reach")
 

@@ -372,6 +372,7 @@ def budget(edgewise):
                 assert count < 10, "nothing stops it"
             told(heard, (429, 503))
             assert int(heard.headers["retry-after"]) >= 1
+            assert "isn't enough" in heard.error["message"], f"0.0004 dollars are left: {heard}"
             row = front.row(heard)
             assert row["reason"] == "budget", f"the row has reason {row['reason']}"
             assert len(sky.asked) == count == 2, f"{count} answers of 0.0008 for 0.002 dollars"
