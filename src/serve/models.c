@@ -289,7 +289,7 @@ static void refuse_load(struct ew_models_entry *e, const struct ew_err *err)
                  err->text);
     e->fault.retry_after_s = EW_MODELS_GRUDGE_S;
     e->grudge_ns = now() + (uint64_t)(EW_MODELS_GRUDGE_S * EW_NS_PER_S);
-    ew_log(EW_LOG_ERROR, "%s", e->fault.message);
+    e->models->params.failed(e->models->params.user, e);
     refuse(e, &e->fault);
 }
 
@@ -447,7 +447,7 @@ static void never_fits(struct ew_models_entry *e, uint64_t limit)
                  (double)p->kv_bytes_min / 1e6, (double)p->work_bytes / 1e6, (double)limit / 1e6,
                  e->models->memory_max ? "are allowed for all models" : "are available");
     e->grudge_ns = now() + (uint64_t)(EW_MODELS_GRUDGE_S * EW_NS_PER_S);
-    ew_log(EW_LOG_WARNING, "%s", e->fault.message);
+    e->models->params.failed(e->models->params.user, e);
     refuse(e, &e->fault);
 }
 

@@ -67,6 +67,8 @@ struct ew_models_params {
     const char *isa;
     void *user;
     void (*loaded)(void *user, const char *name, double seconds); /* NAN: it failed */
+    /* It wasn't, as entry->fault says; its waiters are told next. */
+    void (*failed)(void *user, const struct ew_models_entry *entry);
 };
 
 int ew_models_open(struct ew_models **gives, const struct ew_models_params *params,

@@ -194,6 +194,14 @@ static void on_loaded(void *user, const char *name, double seconds)
     ew_metrics_load(server->metrics, ew_metrics_model(server->metrics, name), seconds);
 }
 
+/* Of the first one at the start the error that ends the server tells. */
+static void on_not_loaded(void *user, const struct ew_models_entry *entry)
+{
+    const struct ew_server *server = user;
+    if (!server->first_asked || entry != ew_models_first(server->models))
+        ew_log(EW_LOG_ERROR, "%s", entry->fault.message);
+}
+
 /* ---- the ledger's thread ---- */
 
 static void on_committed(void *user, void *token, bool committed)
@@ -336,6 +344,7 @@ static int open_models(struct ew_server *server, struct ew_err *err)
         .isa = server->params->isa,
         .user = server,
         .loaded = on_loaded,
+        .failed = on_not_loaded,
     };
     if (!failed)
         failed = ew_models_open(&server->models, &models, ew_server_engine(server->config), err);
