@@ -183,6 +183,17 @@ static const struct ew_opt *by_letter(const struct ew_args *args, char letter)
     return NULL;
 }
 
+static bool lists_word(const char *words, const char *word)
+{
+    size_t bytes = strlen(word);
+    for (size_t n; words && *words; words += n + (words[n] == ' ')) {
+        n = strcspn(words, " ");
+        if (n == bytes && memcmp(words, word, n) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int unknown_option(const struct ew_args *args, const char *name, size_t bytes,
                           struct ew_err *err)
 {
@@ -194,6 +205,9 @@ static int unknown_option(const struct ew_args *args, const char *name, size_t b
     char word[NAME_MAX_BYTES + 1];
     snprintf(word, sizeof word, "%.*s", (int)bytes, name);
     const char *near = ew_args_nearest(word, names, count);
+    for (const struct ew_opt *opt = args->options; opt && opt->name; opt++)
+        if (lists_word(opt->elsewhere, word))
+            near = opt->name;
     if (near)
         return ew_fail(err, EW_EINVAL, "there is no option --%s; did you mean --%s?", word, near);
     return ew_fail(err, EW_EINVAL, "there is no option --%s", word);

@@ -47,6 +47,7 @@ struct ew_opt {
     int *choice;              /* index into choices */
 
     const char *const *choices; /* NULL-terminated; with `text` they limit what it may be */
+    const char *elsewhere;      /* what other programs call it, blanks between: "host bind" */
     double min, max;            /* of numbers, both included; both 0: no limit */
 };
 

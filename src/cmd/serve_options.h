@@ -37,8 +37,12 @@ extern const char *const ew_serve_on_full_names[];
          .integer = &(o)->port,                                                                    \
          .min = 0,                                                                                 \
          .max = 65535},                                                                            \
-        {"listen", 'l', "ADDRESS", "and at that address, as 0.0.0.0 or [::1]:80 (127.0.0.1)",      \
-         .text = &(o)->listen},                                                                    \
+        {"listen",                                                                                 \
+         'l',                                                                                      \
+         "ADDRESS",                                                                                \
+         "and at that address, as 0.0.0.0 or [::1]:80 (127.0.0.1)",                                \
+         .text = &(o)->listen,                                                                     \
+         .elsewhere = "host hostname bind address addr"},                                          \
         EW_ENGINE_OPTIONS(&(o)->engine, "positions of one conversation (4096, or the model's)"),   \
         {"streams",                                                                                \
          's',                                                                                      \

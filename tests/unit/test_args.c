@@ -28,7 +28,7 @@ static const struct ew_opt options[] = {
     {"seed", 0, "N", "same seed, same text", .u64 = &got.seed},
     {"temp", 0, "X", "temperature\n0: always the likeliest", .f32 = &got.temp, .max = 10},
     {"a-name-that-is-long", 0, "SECONDS", "target", .f64 = &got.target},
-    {"system", 's', "TEXT", "system prompt", .text = &got.system},
+    {"system", 's', "TEXT", "system prompt", .text = &got.system, .elsewhere = "role thread"},
     {"isa", 0, "NAME", "instruction set", .text = &got.isa, .choices = kinds},
     {"kind", 0, "NAME", "which", .choice = &got.kind, .choices = kinds},
     {"stop", 0, "TEXT", "stop there", .list = &got.stop},
@@ -149,6 +149,9 @@ static void test_each_mistake_has_its_sentence(void **state)
         const char *line, *says;
     } cases[] = {
         {"m --treads 4", "there is no option --treads; did you mean --threads?"},
+        {"m --role x", "there is no option --role; did you mean --system?"},
+        {"m --thread=x", "there is no option --thread; did you mean --system?"},
+        {"m --rol x", "there is no option --rol"},
         {"m --zzzzzz", "there is no option --zzzzzz"},
         {"m --hlep", "there is no option --hlep; did you mean --help?"},
         {"m --threads", "--threads needs a value: --threads N"},

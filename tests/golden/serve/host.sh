@@ -1,0 +1,1 @@
+edgewise serve smollm2-135m --host 0.0.0.0
