@@ -35,18 +35,19 @@ static int check_models(const struct ew_config_device *device, struct ew_err *er
 /* A file that a device or cloud names. */
 static int check_file(const char *name, const char *what, const char *path, struct ew_err *err)
 {
-    return path && access(path, R_OK) ? ew_fail(err, EW_EIO, "%.63s: %s: can't read %.150s: %s",
-                                                name, what, path, strerror(errno))
-                                      : 0;
+    return path && access(path, R_OK)
+               ? ew_fail(err, EW_EIO, "%.100s: %s%scan't read %.100s: %s", name, what,
+                         *what ? ": " : "", path, strerror(errno))
+               : 0;
 }
 
 /* The environment is the server's, not that of who checks: a key that is missing here is said, and
  * no fault. */
-static int check_key(const char *name, const char *env, const char *file, struct ew_err *err)
+static int check_key(const char *at, const char *env, const char *file, struct ew_err *err)
 {
     if (env && !getenv(env))
-        ew_log(EW_LOG_WARNING, "%s: $%s isn't set here", name, env);
-    return check_file(name, "key_file", file, err);
+        ew_log(EW_LOG_WARNING, "%s: $%s isn't set here", at, env);
+    return check_file(at, "", file, err);
 }
 
 static int check_fleet(const struct ew_config *config, struct ew_err *err)
@@ -57,12 +58,12 @@ static int check_fleet(const struct ew_config *config, struct ew_err *err)
         struct ew_profile *profile = NULL;
         rc = device->profile ? ew_profile_open(&profile, device->profile, err) : 0;
         ew_profile_close(&profile);
-        rc = rc ? rc : check_key(device->name, device->key_env, device->key_file, err);
+        rc = rc ? rc : check_key(device->key_at, device->key_env, device->key_file, err);
         rc = rc ? rc : check_file(device->name, "ca", device->ca, err);
     }
     for (unsigned i = 0; i < config->cloud_count && !rc; i++) {
         const struct ew_config_cloud *cloud = &config->clouds[i];
-        rc = check_key(cloud->name, cloud->key_env, cloud->key_file, err);
+        rc = check_key(cloud->key_at, cloud->key_env, cloud->key_file, err);
         rc = rc ? rc : check_file(cloud->name, "ca", cloud->ca, err);
     }
     return rc; /* a secret to join by is made where there is none yet */

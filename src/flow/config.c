@@ -16,14 +16,29 @@ enum { KEYS_MAX = 192 /* of all sections */, SENTENCE_BYTES = 200 };
 
 /* ---- errors with a line ---- */
 
-/* line 0: it is looked for. */
-static int say(struct ew_config_reader *reader, size_t line, const char *key, const char *sentence)
+/* "FILE:LINE: PATH"; line 0: it is looked for. */
+static void locate(const struct ew_config_reader *reader, size_t line, const char *key,
+                   char text[EW_CONFIG_WHERE_BYTES])
 {
     char path[EW_CONFIG_AT_BYTES + 64];
     snprintf(path, sizeof path, "%s%s%.60s", reader->at,
              reader->at[0] && key[0] && key[0] != '[' ? "." : "", key);
-    return ew_fail(reader->err, EW_EFORMAT, "%s:%zu: %s: %s", reader->file,
-                   line ? line : ew_data_line_at(reader->text, path), path, sentence);
+    snprintf(text, EW_CONFIG_WHERE_BYTES, "%s:%zu: %s", reader->file,
+             line ? line : ew_data_line_at(reader->text, path), path);
+}
+
+static int say(struct ew_config_reader *reader, size_t line, const char *key, const char *sentence)
+{
+    char where[EW_CONFIG_WHERE_BYTES];
+    locate(reader, line, key, where);
+    return ew_fail(reader->err, EW_EFORMAT, "%s: %s", where, sentence);
+}
+
+int ew_config_keep_where(const struct ew_config_reader *reader, const char *key, char **gives)
+{
+    char where[EW_CONFIG_WHERE_BYTES];
+    locate(reader, 0, key, where);
+    return ew_config_set_text(gives, where, reader->err);
 }
 
 int ew_config_wrong(struct ew_config_reader *reader, const char *key, const char *format, ...)

@@ -49,6 +49,7 @@ struct ew_config_device {
     char *url; /* "http://10.0.0.5:8080/v1"; NULL: the built-in engine */
     enum ew_config_api api;
     char *key_env, *key_file; /* where its key is; NULL: it wants none */
+    char *key_at;             /* where that stands, as "front.yaml:4: devices[0].key_env" */
     char *ca;                 /* PEM file of the authority of its certificate */
     /* Of the built-in engine. */
     int threads;          /* 0: all usable cores */
@@ -68,7 +69,7 @@ struct ew_config_cloud {
     char *name;
     enum ew_config_api api;
     char *url; /* left out in the file: the documented address of that API */
-    char *key_env, *key_file;
+    char *key_env, *key_file, *key_at;
     char *ca;
     struct ew_config_name *names;
     unsigned name_count;

@@ -41,12 +41,14 @@ static int check_name(struct ew_config_reader *reader, const struct ew_config *c
 }
 
 static int check_upstream(struct ew_config_reader *reader, const char *url, const char *key_env,
-                          const char *key_file, const char *ca)
+                          const char *key_file, const char *ca, char **key_at)
 {
     if (key_env && key_file)
         return ew_config_wrong(reader, "key_file", "key_env is there, too; one of them is enough");
     if (ca && strncmp(url, "https://", 8) != 0)
         return ew_config_wrong(reader, "ca", "only an https url has a certificate to check");
+    if (key_env || key_file)
+        return ew_config_keep_where(reader, key_env ? "key_env" : "key_file", key_at);
     return 0;
 }
 
@@ -153,7 +155,8 @@ static int take_device(struct ew_config_reader *reader, struct ew_config_device 
     rc = rc ? rc : take_models(reader, device, raw);
     rc = rc ? rc : resolve(reader, &device->profile);
     if (!rc && device->url)
-        rc = check_upstream(reader, device->url, device->key_env, device->key_file, device->ca);
+        rc = check_upstream(reader, device->url, device->key_env, device->key_file, device->ca,
+                            &device->key_at);
     return rc ? rc
               : ew_config_take_limits(reader, device->limits, &device->limit_count, raw->limits,
                                       raw->limits_count);
@@ -306,7 +309,8 @@ static int take_cloud(struct ew_config_reader *reader, struct ew_config_cloud *c
         rc = ew_config_wrong(reader, "", "it needs a name");
     rc = rc ? rc : take_url(reader, cloud);
     if (!rc)
-        rc = check_upstream(reader, cloud->url, cloud->key_env, cloud->key_file, cloud->ca);
+        rc = check_upstream(reader, cloud->url, cloud->key_env, cloud->key_file, cloud->ca,
+                            &cloud->key_at);
     rc = rc ? rc : take_names(reader, cloud, tree);
     rc = rc ? rc : take_budgets(reader, cloud, tree);
     return rc ? rc
@@ -372,6 +376,7 @@ static void free_device(struct ew_config_device *device)
     free(device->url);
     free(device->key_env);
     free(device->key_file);
+    free(device->key_at);
     free(device->ca);
     free(device->profile);
     free_list(device->models, device->model_count);
@@ -383,6 +388,7 @@ static void free_cloud(struct ew_config_cloud *cloud)
     free(cloud->url);
     free(cloud->key_env);
     free(cloud->key_file);
+    free(cloud->key_at);
     free(cloud->ca);
     free(cloud->price);
     for (unsigned i = 0; i < cloud->name_count; i++) {

@@ -10,6 +10,7 @@
 
 enum {
     EW_CONFIG_AT_BYTES = 96,
+    EW_CONFIG_WHERE_BYTES = PATH_MAX + EW_CONFIG_AT_BYTES + 96,
     EW_CONFIG_STREAMS = 16, /* of the built-in engine, where nothing is said */
 };
 
@@ -27,6 +28,8 @@ int ew_config_wrong(struct ew_config_reader *reader, const char *key, const char
 /* The same on a line that is known. */
 int ew_config_wrong_on(struct ew_config_reader *reader, size_t line, const char *key,
                        const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* Where the key stands, as errors begin: for what is found wrong later. */
+int ew_config_keep_where(const struct ew_config_reader *reader, const char *key, char **gives);
 
 /* What the keys of the section are when they are left out. */
 int ew_config_presets(void *target, enum ew_config_section_id id, struct ew_err *err);

@@ -58,15 +58,16 @@ void ew_facts_fini(struct ew_facts *facts)
     *facts = (struct ew_facts){0};
 }
 
-/* A key of a file is its first line. */
-static int read_key(struct ew_facts *facts, const char *env, const char *file, const char *name,
-                    struct ew_err *err)
+/* A key of a file is its first line; `at` is where the configuration names it. */
+static int read_key(struct ew_facts *facts, const char *env, const char *file, const char *at,
+                    const char *name, struct ew_err *err)
 {
     facts->wants_key = env || file;
     if (env && getenv(env) && *getenv(env))
         return copy(&facts->key, getenv(env), err);
     if (env)
-        ew_log(EW_LOG_WARNING, "%s: the environment has no %s: nothing is asked there", name, env);
+        ew_log(EW_LOG_WARNING, "%s: the environment has no %s: nothing is asked of %s", at, env,
+               name);
     if (!file)
         return 0;
     struct ew_buf text;
@@ -75,8 +76,8 @@ static int read_key(struct ew_facts *facts, const char *env, const char *file, c
     int failed = ew_file_read(&text, file, &own);
     size_t bytes = failed ? 0 : strcspn(ew_buf_cstr(&text), "\r\n");
     if (!bytes) {
-        ew_log(EW_LOG_WARNING, "%s: no key: %s", name,
-               failed ? own.text : "its file has an empty first line");
+        ew_log(EW_LOG_WARNING, "%s: %s: nothing is asked of %s", at,
+               failed ? own.text : "its file has an empty first line", name);
     } else {
         text.data[bytes] = '\0';
         failed = copy(&facts->key, text.data, err);
@@ -160,8 +161,9 @@ int ew_facts_device(struct ew_facts *facts, const struct ew_config_device *devic
     int failed = copy(&facts->url, device->url, err);
     failed = failed ? failed : copy(&facts->ca, device->ca, err);
     failed = failed ? failed : copy_models(facts, device, err);
-    failed =
-        failed ? failed : read_key(facts, device->key_env, device->key_file, device->name, err);
+    failed = failed ? failed
+                    : read_key(facts, device->key_env, device->key_file, device->key_at,
+                               device->name, err);
     return failed ? failed : read_profile(facts, device, err);
 }
 
@@ -228,7 +230,9 @@ int ew_facts_cloud(struct ew_facts *facts, const struct ew_config_cloud *cloud,
     int failed = copy(&facts->url, cloud->url, err);
     failed = failed ? failed : copy(&facts->ca, cloud->ca, err);
     failed = failed ? failed : copy_names(facts, cloud, err);
-    return failed ? failed : read_key(facts, cloud->key_env, cloud->key_file, cloud->name, err);
+    return failed
+               ? failed
+               : read_key(facts, cloud->key_env, cloud->key_file, cloud->key_at, cloud->name, err);
 }
 
 bool ew_facts_same_way(const struct ew_facts *a, const struct ew_facts *b)

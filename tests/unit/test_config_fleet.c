@@ -140,6 +140,7 @@ static void test_a_front_with_clouds(void **state)
     assert_string_equal(openai->name, "openai");
     assert_string_equal(openai->url, "https://api.openai.com/v1");
     assert_string_equal(openai->key_env, "OPENAI_API_KEY");
+    assert_non_null(strstr(openai->key_at, ": clouds[0].key_env"));
     assert_string_equal(openai->price, "openai/gpt-5.4-mini");
     assert_int_equal(openai->name_count, 2);
     assert_string_equal(openai->names[0].asked, "small");

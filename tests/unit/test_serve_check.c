@@ -30,11 +30,11 @@ static void what_is_missing_is_named(void **state)
     } cases[] = {
         {"devices: [{name: a, url: http://x, profile: no-such}]", "no-such"},
         {"devices: [{name: a, url: http://x, key_file: /nowhere/key}]",
-         "a: key_file: can't read /nowhere/key: No such file or directory"},
+         "c:1: devices[0].key_file: can't read /nowhere/key: No such file or directory"},
         {"devices: [{name: a, url: https://x, ca: /nowhere/ca.pem}]",
          "a: ca: can't read /nowhere/ca.pem: No such file or directory"},
         {"clouds: [{name: b, key_file: /nowhere/key}]",
-         "b: key_file: can't read /nowhere/key: No such file or directory"},
+         "c:1: clouds[0].key_file: can't read /nowhere/key: No such file or directory"},
         {"clouds: [{name: b, ca: /nowhere/ca.pem}]",
          "b: ca: can't read /nowhere/ca.pem: No such file or directory"},
     };
