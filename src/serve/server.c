@@ -248,7 +248,10 @@ static int open_ledger(struct ew_server *server, struct ew_err *err)
         .trouble = on_trouble,
         .user = server,
     };
-    return ew_ledger_open(&server->ledger, &params, err);
+    failed = ew_ledger_open(&server->ledger, &params, err);
+    if (!failed)
+        ew_log(EW_LOG_INFO, "the ledger is %s", path);
+    return failed;
 }
 
 /* ---- opening ---- */
