@@ -52,15 +52,8 @@ void *ew_buf_extend(struct ew_buf *buf, size_t bytes, struct ew_err *err)
     return at;
 }
 
-int ew_buf_add(struct ew_buf *buf, const void *data, size_t bytes, struct ew_err *err)
+int ew_buf_add_slowly(struct ew_buf *buf, const void *data, size_t bytes, struct ew_err *err)
 {
-    /* Nearly always there is room, and most of what is added is a few bytes. */
-    if (buf->data && bytes <= buf->max - buf->bytes && bytes <= buf->capacity - buf->bytes) {
-        memcpy(buf->data + buf->bytes, data, bytes);
-        buf->bytes += bytes;
-        buf->data[buf->bytes] = '\0';
-        return 0;
-    }
     struct ew_err own;
     void *at = ew_buf_extend(buf, bytes, err ? err : &own);
     if (!at)

@@ -26,14 +26,26 @@ struct ew_str {
 void ew_buf_init(struct ew_buf *buf, size_t max);
 void ew_buf_fini(struct ew_buf *buf);
 void ew_buf_clear(struct ew_buf *buf); /* keeps the allocation */
-int ew_buf_add(struct ew_buf *buf, const void *data, size_t bytes, struct ew_err *err);
 int ew_buf_printf(struct ew_buf *buf, struct ew_err *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Room for `bytes` more, uninitialised, counted as used; NULL (and err) when that is too much. */
 void *ew_buf_extend(struct ew_buf *buf, size_t bytes, struct ew_err *err);
 const char *ew_buf_cstr(const struct ew_buf *buf); /* never NULL */
 
-/* Here, so that the length of a literal is the compiler's business. */
+int ew_buf_add_slowly(struct ew_buf *buf, const void *data, size_t bytes, struct ew_err *err);
+
+/* Nearly always there is room, and most of what is added is a few bytes: here, so that the length
+ * of a literal, and its copying, are the compiler's business. */
+static inline int ew_buf_add(struct ew_buf *buf, const void *data, size_t bytes, struct ew_err *err)
+{
+    if (!buf->data || bytes > buf->max - buf->bytes || bytes > buf->capacity - buf->bytes)
+        return ew_buf_add_slowly(buf, data, bytes, err);
+    memcpy(buf->data + buf->bytes, data, bytes);
+    buf->bytes += bytes;
+    buf->data[buf->bytes] = '\0';
+    return 0;
+}
+
 static inline int ew_buf_text(struct ew_buf *buf, const char *text, struct ew_err *err)
 {
     return ew_buf_add(buf, text, strlen(text), err);

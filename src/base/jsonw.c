@@ -183,11 +183,6 @@ static void quote(struct ew_jsonw *json, const char *data, size_t bytes)
     at[bytes + 1] = '"';
 }
 
-void ew_jsonw_key(struct ew_jsonw *json, const char *key)
-{
-    ew_jsonw_key_str(json, (struct ew_str){key, strlen(key)});
-}
-
 static void key_starts(struct ew_jsonw *json)
 {
     EW_ASSERT(json->level[json->depth].object && !json->after_key);
@@ -214,9 +209,9 @@ static void key_ends(struct ew_jsonw *json)
     json->after_key = true;
 }
 
-void ew_jsonw_key_str(struct ew_jsonw *json, struct ew_str key)
+void ew_jsonw_key_plain(struct ew_jsonw *json, struct ew_str key)
 {
-    if (json->style == EW_JSONW_PRETTY || ew_json_plain(key.data, key.bytes) < key.bytes) {
+    if (json->style == EW_JSONW_PRETTY) {
         key_starts(json);
         quote(json, key.data, key.bytes);
         key_ends(json);
@@ -230,6 +225,17 @@ void ew_jsonw_key_str(struct ew_jsonw *json, struct ew_str key)
     memcpy(at + 1, key.data, key.bytes);
     at[key.bytes + 1] = '"';
     at[key.bytes + 2] = ':';
+}
+
+void ew_jsonw_key_str(struct ew_jsonw *json, struct ew_str key)
+{
+    if (ew_json_plain(key.data, key.bytes) == key.bytes) {
+        ew_jsonw_key_plain(json, key);
+        return;
+    }
+    key_starts(json);
+    quote(json, key.data, key.bytes);
+    key_ends(json);
 }
 
 void ew_jsonw_str(struct ew_jsonw *json, struct ew_str text)
@@ -277,12 +283,12 @@ void ew_jsonw_u64(struct ew_jsonw *json, uint64_t value)
 
 void ew_jsonw_bool(struct ew_jsonw *json, bool value)
 {
-    plain(json, value ? "true" : "false");
+    ew_jsonw_raw(json, value ? (struct ew_str){"true", 4} : (struct ew_str){"false", 5});
 }
 
 void ew_jsonw_null(struct ew_jsonw *json)
 {
-    plain(json, "null");
+    ew_jsonw_raw(json, (struct ew_str){"null", 4});
 }
 
 static const double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
@@ -381,40 +387,4 @@ void ew_jsonw_put_raw(struct ew_jsonw *json, struct ew_str key, struct ew_str va
     memcpy(at, key.data, key.bytes);
     at[key.bytes] = ':';
     memcpy(at + key.bytes + 1, value.data, value.bytes);
-}
-
-void ew_jsonw_put_text(struct ew_jsonw *json, const char *key, const char *text)
-{
-    ew_jsonw_key(json, key);
-    ew_jsonw_text(json, text);
-}
-
-void ew_jsonw_put_int(struct ew_jsonw *json, const char *key, int64_t value)
-{
-    ew_jsonw_key(json, key);
-    ew_jsonw_int(json, value);
-}
-
-void ew_jsonw_put_u64(struct ew_jsonw *json, const char *key, uint64_t value)
-{
-    ew_jsonw_key(json, key);
-    ew_jsonw_u64(json, value);
-}
-
-void ew_jsonw_put_bool(struct ew_jsonw *json, const char *key, bool value)
-{
-    ew_jsonw_key(json, key);
-    ew_jsonw_bool(json, value);
-}
-
-void ew_jsonw_put_real(struct ew_jsonw *json, const char *key, double value)
-{
-    ew_jsonw_key(json, key);
-    ew_jsonw_real(json, value);
-}
-
-void ew_jsonw_put_digits(struct ew_jsonw *json, const char *key, double value, int digits)
-{
-    ew_jsonw_key(json, key);
-    ew_jsonw_digits(json, value, digits);
 }

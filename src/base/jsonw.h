@@ -42,8 +42,8 @@ int ew_jsonw_finish(struct ew_jsonw *json, struct ew_err *err);
 void ew_jsonw_object(struct ew_jsonw *json);
 void ew_jsonw_array(struct ew_jsonw *json);
 void ew_jsonw_end(struct ew_jsonw *json); /* of the innermost object or array */
-void ew_jsonw_key(struct ew_jsonw *json, const char *key);
 void ew_jsonw_key_str(struct ew_jsonw *json, struct ew_str key);
+void ew_jsonw_key_plain(struct ew_jsonw *json, struct ew_str key); /* stands in JSON as it is */
 
 void ew_jsonw_text(struct ew_jsonw *json, const char *text); /* NULL is null */
 void ew_jsonw_str(struct ew_jsonw *json, struct ew_str text);
@@ -57,13 +57,54 @@ void ew_jsonw_real(struct ew_jsonw *json, double value);
 void ew_jsonw_digits(struct ew_jsonw *json, double value, int digits);
 void ew_jsonw_raw(struct ew_jsonw *json, struct ew_str value); /* is JSON already */
 
-/* Key and value at once; of the first, both are JSON already. */
+/* Key and value at once, both JSON already. */
 void ew_jsonw_put_raw(struct ew_jsonw *json, struct ew_str key, struct ew_str value);
-void ew_jsonw_put_text(struct ew_jsonw *json, const char *key, const char *text);
-void ew_jsonw_put_int(struct ew_jsonw *json, const char *key, int64_t value);
-void ew_jsonw_put_u64(struct ew_jsonw *json, const char *key, uint64_t value);
-void ew_jsonw_put_bool(struct ew_jsonw *json, const char *key, bool value);
-void ew_jsonw_put_real(struct ew_jsonw *json, const char *key, double value);
-void ew_jsonw_put_digits(struct ew_jsonw *json, const char *key, double value, int digits);
+
+/* Here, so that the compiler knows how long a literal is, and that it needs no escape. */
+static inline void ew_jsonw_key(struct ew_jsonw *json, const char *key)
+{
+    const struct ew_str text = {key, strlen(key)};
+    if (__builtin_constant_p(text.bytes) && !strpbrk(key, "\"\\"))
+        ew_jsonw_key_plain(json, text);
+    else
+        ew_jsonw_key_str(json, text);
+}
+
+static inline void ew_jsonw_put_text(struct ew_jsonw *json, const char *key, const char *text)
+{
+    ew_jsonw_key(json, key);
+    ew_jsonw_text(json, text);
+}
+
+static inline void ew_jsonw_put_int(struct ew_jsonw *json, const char *key, int64_t value)
+{
+    ew_jsonw_key(json, key);
+    ew_jsonw_int(json, value);
+}
+
+static inline void ew_jsonw_put_u64(struct ew_jsonw *json, const char *key, uint64_t value)
+{
+    ew_jsonw_key(json, key);
+    ew_jsonw_u64(json, value);
+}
+
+static inline void ew_jsonw_put_bool(struct ew_jsonw *json, const char *key, bool value)
+{
+    ew_jsonw_key(json, key);
+    ew_jsonw_bool(json, value);
+}
+
+static inline void ew_jsonw_put_real(struct ew_jsonw *json, const char *key, double value)
+{
+    ew_jsonw_key(json, key);
+    ew_jsonw_real(json, value);
+}
+
+static inline void ew_jsonw_put_digits(struct ew_jsonw *json, const char *key, double value,
+                                       int digits)
+{
+    ew_jsonw_key(json, key);
+    ew_jsonw_digits(json, value, digits);
+}
 
 #endif
