@@ -73,7 +73,7 @@ struct ew_answer_news {
     const struct ew_delta *deltas;
     size_t delta_count;
     bool has_content; /* a token of the answer is in it: the first one stops the clock of TTFT */
-    struct ew_fault fault; /* status != 0: the upstream says that it failed, in band */
+    const struct ew_fault *fault; /* not NULL: the upstream says that it failed, in band */
     /* Of all events so far. */
     uint32_t pieces; /* events with content: tokens, where nobody counts them better */
     bool ended;      /* [DONE], message_stop, done: true; a whole answer is. Ollama's last line,
@@ -102,7 +102,8 @@ int64_t ew_answer_created_s(const struct ew_answer *answer); /* 0: not told */
  * no usage comes. Kept up to 4 MB. */
 struct ew_str ew_answer_said(const struct ew_answer *answer);
 
-/* EW_ANSWER_TEXT, after ew_answer_whole: the client's body out of the upstream's, with our usage.
+/* EW_ANSWER_TEXT, after ew_answer_whole, whose body must still be there: the client's body out of
+ * the upstream's, with our usage.
  * What the upstream tells in its own stays; counts are the reply's where it tells none. */
 int ew_answer_rewrite(struct ew_answer *answer, const struct ew_reply *reply, struct ew_buf *out,
                       struct ew_err *err);

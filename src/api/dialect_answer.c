@@ -28,19 +28,21 @@ struct ew_answer_block {
 int ew_answer_open(struct ew_answer **gives, const struct ew_dialect *dialect,
                    const struct ew_request *request, enum ew_answer_form form, struct ew_err *err)
 {
-    struct ew_answer *answer = calloc(1, sizeof *answer);
-    EW_ASSERT(form == EW_ANSWER_DELTAS || dialect == &ew_dialect_openai);
+    const size_t prompts = request->prompt_count ? request->prompt_count : 1;
+    const size_t count = prompts * (request->n ? request->n : 1);
+    const size_t deltas = form == EW_ANSWER_DELTAS ? count : 0;
+    EW_ASSERT(deltas || dialect == &ew_dialect_openai);
+    EW_ASSERT(count <= EW_REQUEST_CHOICES_MAX);
+    const size_t bytes = count * sizeof(struct ew_answer_choice) + deltas * sizeof(struct ew_delta);
+    struct ew_answer *answer = malloc(sizeof *answer + bytes);
     *gives = answer;
     if (!answer)
         return ew_fail(err, EW_ENOMEM, "no memory to read an answer");
-    answer->dialect = dialect;
-    answer->request = request;
-    answer->form = form;
-    size_t prompts = request->prompt_count ? request->prompt_count : 1;
-    answer->choice_count = prompts * (request->n ? request->n : 1);
-    EW_ASSERT(answer->choice_count <= EW_REQUEST_CHOICES_MAX);
+    *answer = (struct ew_answer){
+        .dialect = dialect, .request = request, .form = form, .choice_count = count};
+    memset(answer->choices, 0, bytes);
+    answer->deltas = (struct ew_delta *)(answer->choices + count);
     ew_buf_init(&answer->text, EW_ANSWER_BYTES_MAX);
-    ew_buf_init(&answer->body, EW_ANSWER_BYTES_MAX);
     ew_buf_init(&answer->said, EW_ANSWER_SAID_MAX);
     struct ew_answer_extra *extra = &answer->news.extra;
     extra->energy_j = extra->cost_cents = extra->ttft_ms = extra->tokens_per_s = NAN;
@@ -60,7 +62,7 @@ static void forget(struct ew_answer *answer)
     answer->delta_count = 0;
     answer->news.text = (struct ew_str){0};
     answer->news.has_content = false;
-    answer->news.fault.status = 0;
+    answer->news.fault = NULL;
 }
 
 void ew_answer_close(struct ew_answer **gone)
@@ -78,7 +80,6 @@ void ew_answer_close(struct ew_answer **gone)
         free(choice->calls);
     }
     ew_buf_fini(&answer->text);
-    ew_buf_fini(&answer->body);
     ew_buf_fini(&answer->said);
     free(answer);
     *gone = NULL;
@@ -103,13 +104,11 @@ int ew_answer_whole(struct ew_answer *answer, struct ew_str body, struct ew_answ
     if (!answer->err.code && body.bytes > EW_ANSWER_BYTES_MAX)
         (void)ew_fail(&answer->err, EW_ELIMIT, "the answer has %zu bytes, at most %u are taken",
                       body.bytes, EW_ANSWER_BYTES_MAX);
-    if (!answer->err.code && answer->form == EW_ANSWER_TEXT) {
-        ew_buf_clear(&answer->body);
-        (void)ew_buf_add(&answer->body, body.data, body.bytes, &answer->err);
-    }
+    if (!answer->err.code && answer->form == EW_ANSWER_TEXT)
+        answer->body = body;
     if (!answer->err.code)
         answer->dialect->own->whole(answer);
-    if (!answer->err.code && !answer->news.fault.status) {
+    if (!answer->err.code && !answer->news.fault) {
         ew_answer_end(answer);
         answer->news.ended = true;
     }
@@ -184,6 +183,19 @@ const json_t *ew_answer_load(struct ew_answer *answer)
     else if (!json_is_object(answer->root))
         ew_answer_fail(answer, "the answer is %s, not an object", ew_read_type_words(answer->root));
     return ew_answer_failed(answer) ? NULL : answer->root;
+}
+
+/* Nearly no answer is one, and a fault has half a kilobyte: it hangs to the event that told it. */
+bool ew_answer_refused(struct ew_answer *answer, const json_t *root)
+{
+    struct ew_fault fault;
+    if (!ew_dialect_fault_read(root, 0, &fault))
+        return false;
+    struct ew_fault *kept = ew_answer_alloc(answer, 1, sizeof *kept);
+    if (kept)
+        *kept = fault;
+    answer->news.fault = kept;
+    return true;
 }
 
 /* ---- fields ---- */

@@ -165,7 +165,7 @@ void ew_anthropic_answer_event(struct ew_answer *answer, const char *name)
         {"message_stop", read_stop},
     };
     const json_t *root = ew_answer_load(answer);
-    if (!root || ew_dialect_fault_read(root, 0, &answer->news.fault))
+    if (!root || ew_answer_refused(answer, root))
         return;
     const char *type = ew_answer_word(answer, root, "type");
     if (!type && *name)
@@ -180,7 +180,7 @@ void ew_anthropic_answer_event(struct ew_answer *answer, const char *name)
 void ew_anthropic_answer_whole(struct ew_answer *answer)
 {
     const json_t *root = ew_answer_load(answer);
-    if (!root || ew_dialect_fault_read(root, 0, &answer->news.fault))
+    if (!root || ew_answer_refused(answer, root))
         return;
     const json_t *content = ew_answer_array(answer, root, "content");
     if (!content)

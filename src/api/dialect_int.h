@@ -58,14 +58,14 @@ struct ew_answer {
     json_t *root;       /* what they are */
     struct ew_answer_block *blocks;
     struct ew_buf text; /* EW_ANSWER_TEXT: what was made of them */
-    struct ew_buf body; /* EW_ANSWER_TEXT: the whole answer, to be rewritten */
+    struct ew_str body; /* EW_ANSWER_TEXT: the whole answer, to be rewritten; borrowed */
     struct ew_buf said;
-    uint32_t counts[4];                             /* Anthropic's, as they were told last */
-    unsigned counted;                               /* which of them: a bit for each */
-    struct ew_delta deltas[EW_REQUEST_CHOICES_MAX]; /* one for each choice that has news */
+    uint32_t counts[4];      /* Anthropic's, as they were told last */
+    unsigned counted;        /* which of them: a bit for each */
+    struct ew_delta *deltas; /* EW_ANSWER_DELTAS: [choice_count], one for each that has news */
     size_t delta_count;
-    struct ew_answer_choice choices[EW_REQUEST_CHOICES_MAX];
     size_t choice_count; /* as the request asks for */
+    struct ew_answer_choice choices[];
 };
 
 bool ew_answer_failed(const struct ew_answer *answer);
@@ -75,6 +75,8 @@ void ew_answer_fail(struct ew_answer *answer, const char *format, ...)
 void *ew_answer_alloc(struct ew_answer *answer, size_t count, size_t bytes); /* NULL: failed */
 /* The object that the bytes are; NULL: failed. */
 const json_t *ew_answer_load(struct ew_answer *answer);
+/* Whether it says that it failed, in band: then news.fault is set, or for want of memory err. */
+bool ew_answer_refused(struct ew_answer *answer, const json_t *root);
 
 /* ---- fields; absent and null are alike: NULL, .data NULL, false ---- */
 

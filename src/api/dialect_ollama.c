@@ -263,7 +263,7 @@ static void read_done(struct ew_answer *answer, const json_t *root)
 static void read_line(struct ew_answer *answer)
 {
     const json_t *root = ew_answer_load(answer), *done = json_object_get(root, "done");
-    if (!root || ew_dialect_fault_read(root, 0, &answer->news.fault))
+    if (!root || ew_answer_refused(answer, root))
         return;
     bool raw = answer->request->kind == EW_REQUEST_COMPLETION;
     const json_t *message = ew_answer_object(answer, root, "message");

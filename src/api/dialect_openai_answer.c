@@ -243,7 +243,7 @@ static void read_head(struct ew_answer *answer, const json_t *root)
 /* False: there is nothing more to read. */
 static bool read_root(struct ew_answer *answer, const json_t *root, enum ew_openai_part part)
 {
-    if (!root || ew_dialect_fault_read(root, 0, &answer->news.fault))
+    if (!root || ew_answer_refused(answer, root))
         return false;
     const json_t *choices = ew_answer_array(answer, root, "choices");
     const json_t *usage = ew_answer_object(answer, root, "usage");
@@ -410,24 +410,22 @@ void ew_openai_answer_event(struct ew_answer *answer, const char *name)
 
 static bool is_ours(const struct ew_splice *field)
 {
-    static const char *const keys[] = {"device",  "energy_j",     "energy_kind", "cost_cents",
-                                       "ttft_ms", "tokens_per_s", "estimated"};
-    for (size_t i = 0; i < EW_COUNT(keys); i++)
-        if (ew_splice_is(field, keys[i]))
-            return true;
-    return false;
+    return ew_splice_is(field, "device") || ew_splice_is(field, "energy_j") ||
+           ew_splice_is(field, "energy_kind") || ew_splice_is(field, "cost_cents") ||
+           ew_splice_is(field, "ttft_ms") || ew_splice_is(field, "tokens_per_s") ||
+           ew_splice_is(field, "estimated");
 }
 
-/* The counts of usage, as they begin it. */
-static const char *const counts[] = {"prompt_tokens", "completion_tokens", "total_tokens"};
+/* The counts of usage. */
+enum { COUNT_PROMPT, COUNT_COMPLETION, COUNT_TOTAL, COUNTS };
 
-/* Which of the counts the field is; -1: none. */
+/* Which of them the field is; COUNTS: none. */
 static int count_of(const struct ew_splice *field)
 {
-    for (int i = 0; i < (int)EW_COUNT(counts); i++)
-        if (ew_splice_is(field, counts[i]))
-            return i;
-    return -1;
+    return ew_splice_is(field, "prompt_tokens")       ? COUNT_PROMPT
+           : ew_splice_is(field, "completion_tokens") ? COUNT_COMPLETION
+           : ew_splice_is(field, "total_tokens")      ? COUNT_TOTAL
+                                                      : COUNTS;
 }
 
 static bool is_number(struct ew_str value)
@@ -435,34 +433,29 @@ static bool is_number(struct ew_str value)
     return value.bytes && strchr("-0123456789", *value.data) && *value.data;
 }
 
-/* Ours where theirs has none, or something else than a number. */
-static void put_counts(struct ew_jsonw *json, const struct ew_usage *usage, struct ew_str theirs)
-{
-    const uint64_t ours[] = {usage->prompt_tokens, usage->output_tokens,
-                             (uint64_t)usage->prompt_tokens + usage->output_tokens};
-    bool told[EW_COUNT(counts)] = {false};
-    struct ew_splice field;
-    ew_splice_open(&field, theirs);
-    while (ew_splice_next(&field)) {
-        int count = count_of(&field);
-        if (count >= 0)
-            told[count] = is_number(field.value);
-    }
-    for (size_t i = 0; i < EW_COUNT(counts); i++)
-        if (!told[i])
-            ew_jsonw_put_u64(json, counts[i], ours[i]);
-}
-
+/* Theirs, and of counts ours where they have none, or something else than a number. */
 static void write_usage(struct ew_jsonw *json, const struct ew_reply *reply, struct ew_str theirs)
 {
+    const struct ew_usage *u = &reply->usage;
+    bool told[COUNTS + 1] = {false};
     struct ew_splice field;
     ew_jsonw_key(json, "usage");
     ew_jsonw_object(json);
-    put_counts(json, &reply->usage, theirs);
     ew_splice_open(&field, theirs);
-    while (ew_splice_next(&field))
-        if (!is_ours(&field) && (count_of(&field) < 0 || is_number(field.value)))
+    while (ew_splice_next(&field)) {
+        int count = count_of(&field);
+        if (count < COUNTS && !is_number(field.value))
+            continue;
+        told[count] = true;
+        if (!is_ours(&field))
             ew_jsonw_put_raw(json, field.key, field.value);
+    }
+    if (!told[COUNT_PROMPT])
+        ew_jsonw_put_u64(json, "prompt_tokens", u->prompt_tokens);
+    if (!told[COUNT_COMPLETION])
+        ew_jsonw_put_u64(json, "completion_tokens", u->output_tokens);
+    if (!told[COUNT_TOTAL])
+        ew_jsonw_put_u64(json, "total_tokens", (uint64_t)u->prompt_tokens + u->output_tokens);
     ew_write_extension(json, reply);
     ew_jsonw_end(json);
 }
@@ -475,7 +468,7 @@ int ew_answer_rewrite(struct ew_answer *answer, const struct ew_reply *reply, st
     struct ew_str theirs = {0};
     ew_write_begin(&text, out);
     ew_jsonw_object(&text.json);
-    ew_splice_open(&splice, (struct ew_str){answer->body.data, answer->body.bytes});
+    ew_splice_open(&splice, answer->body);
     while (ew_splice_next(&splice)) {
         if (ew_splice_is(&splice, "usage"))
             theirs = splice.value;

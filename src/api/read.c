@@ -18,6 +18,7 @@ struct block {
 
 struct ew_read_memory {
     json_t *root;
+    uint64_t root_keys; /* a bit for each by its first characters: most fields aren't there */
     struct block *blocks;
 };
 
@@ -58,6 +59,19 @@ void ew_read_fail(struct ew_read *in, const char *code, const char *param, const
 
 /* ---- the body ---- */
 
+static uint64_t bit_of(const char *key)
+{
+    unsigned first = (unsigned char)key[0], second = first ? (unsigned char)key[1] : 0;
+    return (uint64_t)1 << ((first * 5 + second) & 63);
+}
+
+static void note_keys(struct ew_read_memory *memory)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(memory->root, key, value) memory->root_keys |= bit_of(key);
+}
+
 const char *ew_read_type_words(const json_t *value)
 {
     switch (json_typeof(value)) {
@@ -86,11 +100,12 @@ const json_t *ew_read_open(struct ew_read *in, struct ew_request *request, struc
     *fault = (struct ew_fault){0};
     *in = (struct ew_read){.request = request, .fault = fault};
     in->text_bytes_max = body.bytes * EW_READ_TEXT_SPREAD + EW_READ_TEXT_EXTRA;
-    in->memory = calloc(1, sizeof *in->memory);
+    in->memory = malloc(sizeof *in->memory);
     if (!in->memory) {
         no_memory(in);
         return NULL;
     }
+    *in->memory = (struct ew_read_memory){0};
     request->memory = in->memory;
     request->free_memory = free_memory;
     json_error_t error;
@@ -103,6 +118,8 @@ const json_t *ew_read_open(struct ew_read *in, struct ew_request *request, struc
         ew_read_fail(in, "invalid_type", NULL,
                      "Invalid type for the body: expected an object, but got %s instead.",
                      ew_read_type_words(in->memory->root));
+    else
+        note_keys(in->memory);
     return ew_read_failed(in) ? NULL : in->memory->root;
 }
 
@@ -146,7 +163,10 @@ void ew_read_wrong_value(struct ew_read *in, const char *path, const char *got,
 
 const json_t *ew_read_get(const struct ew_read *in, const json_t *object, const char *key)
 {
-    const json_t *value = ew_read_failed(in) ? NULL : json_object_get(object, key);
+    const struct ew_read_memory *memory = in->memory;
+    if (ew_read_failed(in) || (object == memory->root && !(memory->root_keys & bit_of(key))))
+        return NULL;
+    const json_t *value = json_object_get(object, key);
     return json_is_null(value) ? NULL : value;
 }
 

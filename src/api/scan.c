@@ -73,12 +73,14 @@ static struct ew_str string(struct ew_scan *s)
 {
     expect(s, '"');
     const char *from = s->at;
+    s->escaped = false;
     while (!s->odd) {
         s->at += ew_json_plain(s->at, (size_t)(s->end - s->at));
         if (s->at == s->end || *s->at == '"')
             break;
         if (*s->at == '\\') {
             s->at++;
+            s->escaped = true;
             escape(s);
             continue;
         }
@@ -184,7 +186,7 @@ bool ew_scan_key(struct ew_scan *s, struct ew_str *key)
     if (!next(s, '}'))
         return false;
     *key = string(s);
-    s->odd = s->odd || memchr(key->data, '\\', key->bytes);
+    s->odd = s->odd || s->escaped;
     expect(s, ':');
     return !s->odd;
 }

@@ -17,7 +17,8 @@
 struct ew_scan {
     const char *at, *end; /* what is still to be read */
     bool odd;
-    bool first; /* of an object or array: nothing has come yet */
+    bool first;   /* of an object or array: nothing has come yet */
+    bool escaped; /* the latest string has a backslash in it */
 };
 
 void ew_scan_open(struct ew_scan *scan, struct ew_str text);

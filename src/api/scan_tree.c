@@ -14,7 +14,7 @@ static json_t *read_string(struct ew_scan *s)
     ew_scan_text(s, &raw);
     if (s->odd)
         return NULL;
-    if (!memchr(raw.data, '\\', raw.bytes))
+    if (!s->escaped)
         return json_stringn_nocheck(raw.data, raw.bytes);
     char *text = malloc(raw.bytes);
     json_t *string = text ? json_stringn_nocheck(text, ew_scan_unescape(raw, text)) : NULL;

@@ -14,21 +14,34 @@
 
 /* ---- keys ---- */
 
-/* Looked for once: for each request, OpenSSL would look again, which takes longer than the hash. */
-static EVP_MD *sha256;
+/* Made once: for each request, OpenSSL would look for it and make it anew, which takes longer than
+ * the hash. */
+static EVP_MD_CTX *sha256;
 static pthread_once_t sha256_once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t sha256_mutex = PTHREAD_MUTEX_INITIALIZER;
 
-static void find_sha256(void)
+static void make_sha256(void)
 {
-    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    EVP_MD *kind = EVP_MD_fetch(NULL, "SHA256", NULL);
+    sha256 = EVP_MD_CTX_new();
+    if (!kind || !sha256 || !EVP_DigestInit_ex2(sha256, kind, NULL)) {
+        EVP_MD_CTX_free(sha256);
+        sha256 = NULL;
+    }
+    EVP_MD_free(kind); /* the context holds it */
 }
 
 int ew_config_text_hash(struct ew_str text, char hex[65], struct ew_err *err)
 {
     unsigned char hash[EVP_MAX_MD_SIZE];
     unsigned bytes = 0;
-    pthread_once(&sha256_once, find_sha256);
-    if (!sha256 || !EVP_Digest(text.data ? text.data : "", text.bytes, hash, &bytes, sha256, NULL))
+    pthread_once(&sha256_once, make_sha256);
+    pthread_mutex_lock(&sha256_mutex);
+    bool done = sha256 && EVP_DigestInit_ex2(sha256, NULL, NULL) &&
+                EVP_DigestUpdate(sha256, text.data ? text.data : "", text.bytes) &&
+                EVP_DigestFinal_ex(sha256, hash, &bytes);
+    pthread_mutex_unlock(&sha256_mutex);
+    if (!done)
         return ew_fail(err, EW_ENOMEM, "sha256 can't be computed");
     for (unsigned i = 0; i < bytes; i++) {
         hex[2 * i] = "0123456789abcdef"[hash[i] >> 4];

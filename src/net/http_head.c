@@ -81,13 +81,13 @@ void ew_http_head_field(struct ew_http_parse *parse, const char *name, const cha
         const char *name;
         void (*take)(struct ew_http_parse *parse, const char *value);
     } known[] = {
-        {"Content-Length", take_length}, {"Transfer-Encoding", take_coding},
-        {"Connection", take_connection}, {"Host", take_host},
-        {"Expect", take_expect},
+        {"content-length", take_length}, {"transfer-encoding", take_coding},
+        {"connection", take_connection}, {"host", take_host},
+        {"expect", take_expect},
     };
     const size_t count = parse->is_answer ? OF_ANSWERS : EW_COUNT(known);
     for (size_t i = 0; i < count; i++)
-        if (strcasecmp(name, known[i].name) == 0)
+        if ((*name | ' ') == *known[i].name && strcasecmp(name, known[i].name) == 0)
             known[i].take(parse, value);
 }
 

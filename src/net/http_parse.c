@@ -50,12 +50,16 @@ void ew_http_parse_fail(struct ew_http_parse *parse, int status, const char *mes
     parse->message = message;
 }
 
-/* RFC 9110, 5.6.2: what methods and names of headers are made of. */
+const bool ew_http_token[256] = {
+    ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['!'] = true,  ['#'] = true,
+    ['$'] = true,         ['%'] = true,         ['&'] = true,         ['\''] = true, ['*'] = true,
+    ['+'] = true,         ['-'] = true,         ['.'] = true,         ['^'] = true,  ['_'] = true,
+    ['`'] = true,         ['|'] = true,         ['~'] = true,
+};
+
 static bool is_token(unsigned char c)
 {
-    static const char others[] = "!#$%&'*+-.^_`|~";
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c && strchr(others, c));
+    return ew_http_token[c];
 }
 
 static bool is_value(unsigned char c)

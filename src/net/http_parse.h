@@ -26,6 +26,9 @@ enum {
     EW_HTTP_CHUNK_EXTENSION_BYTES_MAX = 4096, /* all of a body's together: nobody uses them */
 };
 
+/* RFC 9110, 5.6.2: what methods and names of headers are made of. */
+extern const bool ew_http_token[256];
+
 enum ew_http_phase {
     EW_HTTP_START, /* nothing of a request yet */
     EW_HTTP_HEAD,

@@ -138,20 +138,22 @@ static enum framing framing_of(int status)
 void ew_http_add_header(struct ew_http_request *request, const char *name, const char *value)
 {
     EW_ASSERT(request->state == EW_HTTP_ASKED);
+    const size_t name_bytes = strlen(name);
     struct ew_buf *to = &request->headers;
-    size_t from = to->bytes;
-    int failed = ew_buf_text(to, name, NULL) || ew_buf_text(to, ": ", NULL);
-    while (!failed && *value) {
-        size_t plain = 0;
-        while ((unsigned char)value[plain] >= ' ' && value[plain] != 0x7f)
-            plain++;
-        failed = ew_buf_add(to, value, plain, NULL);
-        value += plain + (value[plain] != '\0');
-    }
-    if ((failed || ew_buf_text(to, "\r\n", NULL) != 0) && to->data) {
-        to->bytes = from; /* a header in part would be worse than none */
-        to->data[from] = '\0';
-    }
+    char *at = ew_buf_extend(to, name_bytes + strlen(value) + 4, NULL);
+    if (!at)
+        return;
+    memcpy(at, name, name_bytes);
+    at += name_bytes;
+    *at++ = ':';
+    *at++ = ' ';
+    for (; *value; value++) /* a line's end in it would begin another header */
+        if ((unsigned char)*value >= ' ' && *value != 0x7f)
+            *at++ = *value;
+    *at++ = '\r';
+    *at++ = '\n';
+    *at = '\0';
+    to->bytes = (size_t)(at - to->data);
 }
 
 static struct ew_str added(const struct ew_http_request *request)

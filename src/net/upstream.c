@@ -258,7 +258,8 @@ void ew_upstream_tell_head(struct ew_upstream_call *call, int status,
                            const void *own)
 {
     struct ew_upstreams *upstreams = call->upstreams;
-    call->head = (struct ew_upstream_head){.status = status, .header = header, .own = own};
+    call->head = (struct ew_upstream_head){
+        .status = status, .header = header, .own = own, .at_ns = call->result.head_ns};
     take_type(call, header(&call->head, "Content-Type"));
     call->head.retry_after_s = ew_upstream_retry_after(&call->head);
     call->phase = EW_UPSTREAM_TAKING;

@@ -60,6 +60,7 @@ struct ew_upstream_head {
     int status;
     const char *type;     /* media type in lower case, without parameters: "text/event-stream" */
     double retry_after_s; /* NAN: not told (seconds, or a date made seconds; Retry-After-Ms, too) */
+    uint64_t at_ns;       /* when it came, by ew_clock_real */
     const char *(*header)(const struct ew_upstream_head *head, const char *name); /* NULL: none */
     const void *own;
 };

@@ -92,8 +92,7 @@ static int take_url(struct ew_upstream_url *out, const char *url, struct ew_err 
 static bool is_token(const char *text)
 {
     const char *at = text;
-    while ((*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') || (*at >= '0' && *at <= '9') ||
-           (*at && strchr("!#$%&'*+-.^_`|~", *at)))
+    while (ew_http_token[(unsigned char)*at])
         at++;
     return at > text && !*at;
 }

@@ -47,8 +47,7 @@ static const char *tokens_kind(const struct ew_exchange *x, const struct ew_usag
 
 static void set_tokens(struct ew_record *r, const struct ew_exchange *x)
 {
-    const struct ew_reply reply = ew_exchange_reply(x);
-    const struct ew_usage *u = &reply.usage;
+    const struct ew_usage *u = &x->usage;
     size_t prompt = 0;
     for (size_t i = 0; i < x->job.prompt_count; i++)
         prompt += x->job.prompts[i].count;
@@ -147,17 +146,16 @@ static void fill(struct ew_record *r, const struct ew_exchange *x)
 static void count(const struct ew_exchange *x)
 {
     struct ew_metrics *metrics = x->server->metrics;
-    const struct ew_reply reply = ew_exchange_reply(x);
     struct ew_metrics_request what = {
         .route = ew_metrics_route(x->route),
         .model = x->model ? ew_metrics_model(metrics, x->model->name) : 0,
         .status = status_of(x),
         .duration_ns = x->ended_ns - x->arrived_ns,
-        .usage = x->begun_ns ? &reply.usage : NULL,
+        .usage = x->begun_ns ? &x->usage : NULL,
     };
     ew_metrics_count(metrics, &what);
     ew_log(EW_LOG_DEBUG, "%s %s %d, %u tokens in %.0f ms", x->id, x->route, what.status,
-           reply.usage.output_tokens, ms_between(x->arrived_ns, x->ended_ns));
+           x->usage.output_tokens, ms_between(x->arrived_ns, x->ended_ns));
 }
 
 bool ew_account_put(struct ew_exchange *x)

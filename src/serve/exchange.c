@@ -3,7 +3,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -52,7 +51,7 @@ static void drop(struct ew_exchange *x)
     ew_buf_fini(&x->out);
     if (x->holds_model)
         ew_models_done(x->model, now());
-    free(x);
+    ew_spares_give(&server->exchange_spares, x);
     ew_server_check_drained(server);
 }
 
@@ -87,9 +86,9 @@ void ew_exchange_conclude(struct ew_exchange *x)
     EW_ASSERT(!x->task.pending && !x->job.held);
     if (x->relay)
         ew_relay_stop(x->relay);
-    ew_queue_leave(server->queue, &x->item, now());
     x->usage = ew_exchange_usage(x);
     x->ended_ns = now();
+    ew_queue_leave(server->queue, &x->item, x->ended_ns);
     ew_route_leave(x, outcome_of(x), EW_ROUTE_MAY_RETURN, x->ended_ns);
     settle(x);
     if (x->http)
@@ -409,7 +408,7 @@ static void admit(struct ew_exchange *x)
 void ew_exchange_begin(struct ew_server *server, struct ew_http_request *http,
                        const struct ew_wire *wire, const char *route, const char *client)
 {
-    struct ew_exchange *x = calloc(1, sizeof *x);
+    struct ew_exchange *x = ew_spares_take(&server->exchange_spares);
     if (!x) {
         struct ew_fault fault;
         ew_fault_set(&fault, 503, NULL, NULL, "no memory for a request");

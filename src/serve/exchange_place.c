@@ -57,10 +57,10 @@ static void ask(struct ew_exchange *x)
 }
 
 /* It has its place: whatever is missing there is brought. */
-static void start(struct ew_exchange *x)
+static void start(struct ew_exchange *x, uint64_t now_ns)
 {
     if (!x->begun_ns)
-        x->begun_ns = now();
+        x->begun_ns = now_ns;
     if (x->way.member->facts.dialect) {
         ask(x);
     } else if (x->job.streams) {
@@ -95,7 +95,7 @@ void ew_exchange_pump(struct ew_server *server)
     struct ew_queue_item *item;
     for (uint32_t paused = 0;; paused++) {
         while ((item = ew_queue_next(server->queue, fits, server)))
-            start(of_item(item));
+            start(of_item(item), now());
         if (paused == ew_queue_places_max(server->queue) ||
             !(item = ew_queue_victim(server->queue)))
             return;
@@ -124,14 +124,14 @@ static void refuse(struct ew_exchange *x, const struct ew_decision *decision)
 }
 
 /* It stands in the queue: it goes, waits there, or is refused. It may be no more afterwards. */
-static void consider(struct ew_exchange *x)
+static void consider(struct ew_exchange *x, uint64_t now_ns)
 {
     struct ew_server *server = x->server;
-    const struct ew_decision decision = ew_route_decide(x, now());
+    const struct ew_decision decision = ew_route_decide(x, now_ns);
     x->item.here = x->way.engine_is_full;
     if (decision.action == EW_ACTION_GO) {
         ew_queue_start(server->queue, &x->item, where(x));
-        start(x);
+        start(x, now_ns);
     } else if (decision.action == EW_ACTION_QUEUE) {
         ew_exchange_pump(server); /* somebody may have to make room */
     } else {
@@ -152,7 +152,7 @@ void ew_exchange_enqueue(struct ew_exchange *x)
         ew_exchange_fail(x, &fault);
     } else {
         ew_route_forecast(x);
-        consider(x);
+        consider(x, x->queued_ns);
     }
 }
 
@@ -169,8 +169,9 @@ void ew_exchange_elsewhere(struct ew_exchange *x, const struct ew_fault *fault,
                            enum ew_outcome outcome, enum ew_route_again again)
 {
     struct ew_server *server = x->server;
+    const uint64_t now_ns = now();
     x->last_fault = *fault;
-    ew_route_leave(x, outcome, again, now());
+    ew_route_leave(x, outcome, again, now_ns);
     if (x->relay)
         lose(x, &x->relay->usage);
     ew_relay_again(x);
@@ -179,7 +180,7 @@ void ew_exchange_elsewhere(struct ew_exchange *x, const struct ew_fault *fault,
     x->state = EW_EXCHANGE_QUEUED;
     ew_queue_back(server->queue, &x->item, x->key);
     if (x->item.client)
-        consider(x);
+        consider(x, now_ns);
     else
         ew_exchange_fail(x, fault);
 }
@@ -198,21 +199,22 @@ static bool may_continue(const struct ew_exchange *x)
 static void go_on(struct ew_exchange *x, enum ew_outcome outcome)
 {
     struct ew_fault fault = x->relay->fault;
-    ew_route_leave(x, outcome, EW_ROUTE_NEVER_AGAIN, now());
+    const uint64_t now_ns = now();
+    ew_route_leave(x, outcome, EW_ROUTE_NEVER_AGAIN, now_ns);
     x->spent = x->relay->usage;
     ew_relay_set_aside(x);
     ew_queue_back(x->server->queue, &x->item, x->key);
     x->way.continues = true;
     struct ew_decision decision = {.action = EW_ACTION_REJECT};
     if (x->item.client)
-        decision = ew_route_decide(x, now());
+        decision = ew_route_decide(x, now_ns);
     if (decision.action != EW_ACTION_GO) {
         ew_exchange_fail(x, &fault);
         return;
     }
     ew_log(EW_LOG_INFO, "%s: %s continues it", x->id, x->way.place);
     ew_queue_start(x->server->queue, &x->item, where(x));
-    start(x);
+    start(x, now_ns);
 }
 
 /* What its client hasn't read yet goes first. */

@@ -3,7 +3,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -184,8 +183,8 @@ static int take_event(void *user, const char *name, struct ew_str data, struct e
     if (++r->events_seen > EW_RELAY_EVENTS_MAX)
         return ew_fail(err, EW_ELIMIT, "its answer doesn't end");
     count(r, &news);
-    if (news.fault.status)
-        return ew_fail(err, EW_ENET, "%s", news.fault.message);
+    if (news.fault)
+        return ew_fail(err, EW_ENET, "%s", news.fault->message);
     r->told_end = news.ended; /* Ollama's last line has news, too */
     if (r->passes)
         return news.text.data ? put_text(r, news.text, err) : 0;
@@ -218,7 +217,7 @@ static void on_head(void *user, const struct ew_upstream_head *head)
     char why[160];
     r->status = head->status;
     r->retry_after_s = head->retry_after_s;
-    r->last_ns = now();
+    r->last_ns = head->at_ns;
     if (head->status != 200) {
         r->whole.max = EW_RELAY_ERROR_BYTES_MAX;
         return;
@@ -240,7 +239,6 @@ static void on_data(void *user, struct ew_str bytes)
 {
     struct ew_relay *r = user;
     struct ew_err err = {0};
-    r->last_ns = now();
     if (r->status != 200 || !r->streams) {
         if (ew_buf_add(&r->whole, bytes.data, bytes.bytes, &err)) {
             if (r->status == 200)
@@ -252,6 +250,7 @@ static void on_data(void *user, struct ew_str bytes)
         return;
     }
     uint32_t before = r->pieces;
+    r->last_ns = now();
     if (ew_events_push(&r->events, bytes.data, bytes.bytes, take_event, r, &err))
         fail(r, 502, err.text);
     if (r->pieces > before)
@@ -270,8 +269,8 @@ static void take_whole(struct ew_relay *r)
         fail(r, 502, "it answered 200 and nothing");
     } else if (ew_answer_whole(r->answer, body, &r->news, &err)) {
         fail(r, 502, err.text);
-    } else if (r->news.fault.status) {
-        fail(r, 502, r->news.fault.message);
+    } else if (r->news.fault) {
+        fail(r, 502, r->news.fault->message);
     } else {
         count(r, &r->news);
         finish(r, EW_RELAY_GOOD);
@@ -307,7 +306,7 @@ static double whole_patience_s(const struct ew_exchange *x)
     double tokens = x->job.request.max_tokens ? x->job.request.max_tokens : WHOLE_TOKENS;
     double s = x->server->config->first_token_timeout_s;
     s += isnan(predicted) ? tokens * WHOLE_S_PER_TOKEN : WHOLE_PATIENCE * predicted;
-    double left = seconds(now(), x->deadline_ns);
+    double left = seconds(x->relay->begun_ns, x->deadline_ns);
     return s < left || left <= 0 ? s : left + 1;
 }
 
@@ -324,7 +323,7 @@ static int send_it(struct ew_relay *r, struct ew_err *err)
     size_t n = 0;
     onward.count = 0;
     if (m->place.kind == EW_PLACE_DEVICE)
-        ew_route_onward(x, now(), &onward);
+        ew_route_onward(x, r->begun_ns, &onward);
     for (size_t i = 0; i < onward.count; i++)
         headers[n++] = onward.headers[i];
     headers[n++] = (struct ew_http_header){"Content-Type", "application/json"};
@@ -385,7 +384,7 @@ int ew_relay_begin(struct ew_exchange *x)
     const struct ew_request *q = &x->job.request;
     const struct ew_dialect *d = x->way.member->facts.dialect;
     struct ew_err err = {0};
-    struct ew_relay *r = calloc(1, sizeof *r);
+    struct ew_relay *r = ew_spares_take(&x->server->relay_spares);
     EW_ASSERT(!x->relay);
     if (!r)
         return ew_fail(NULL, EW_ENOMEM, "no memory for a request");
@@ -422,7 +421,7 @@ static void drop(struct ew_relay *r)
     ew_events_fini(&r->events);
     ew_buf_fini(&r->body);
     ew_buf_fini(&r->whole);
-    free(r);
+    ew_spares_give(&r->x->server->relay_spares, r);
 }
 
 void ew_relay_close(struct ew_exchange *x)
@@ -543,10 +542,10 @@ static uint32_t guess_output(const struct ew_exchange *x)
 struct ew_usage ew_relay_usage(const struct ew_exchange *x)
 {
     const struct ew_relay *r = x->relay;
-    struct ew_usage usage = ew_usage_none();
-    bool anything = r->has_usage || r->pieces;
     if (r->settled)
         return r->usage;
+    struct ew_usage usage = ew_usage_none();
+    bool anything = r->has_usage || r->pieces;
     const struct ew_energy energy = energy_of(x, r);
     ew_usage_set_energy(&usage, &energy, x->tariff_cents_per_kwh);
     if (!anything)

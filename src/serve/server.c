@@ -32,7 +32,7 @@
 #define BODY_TIMEOUT_S   120.0
 #define IDLE_TIMEOUT_S   120.0
 #define WRITE_TIMEOUT_S  60.0
-enum { PATH_BYTES = 4096 };
+enum { PATH_BYTES = 4096, SPARES_MAX = 64 };
 
 static uint64_t now(void)
 {
@@ -462,11 +462,15 @@ int ew_server_run(const struct ew_server_params *params, struct ew_err *err)
 {
     struct ew_server server = {.params = params, .config = params->config};
     pthread_mutex_init(&server.committed_lock, NULL);
+    ew_spares_init(&server.exchange_spares, sizeof(struct ew_exchange), SPARES_MAX);
+    ew_spares_init(&server.relay_spares, sizeof(struct ew_relay), SPARES_MAX);
     seed(&server);
     int failed = open_all(&server, err);
     if (!failed)
         failed = serve(&server, err);
     close_all(&server);
+    ew_spares_fini(&server.exchange_spares);
+    ew_spares_fini(&server.relay_spares);
     pthread_mutex_destroy(&server.committed_lock);
     return failed;
 }

@@ -6,6 +6,7 @@
 
 #include "api/wire.h"
 #include "base/rng.h"
+#include "base/spares.h"
 #include "ledger/ledger.h"
 #include "net/http_server.h"
 #include "serve/fleet.h"
@@ -53,8 +54,9 @@ struct ew_server {
     uint64_t own;                        /* its id, another one at each start: onward.h */
     struct ew_exchange *exchanges;       /* every request that isn't answered yet */
     uint32_t exchange_count, committing; /* of these, only their row is waited for */
-    char url[128];                       /* http://127.0.0.1:8080 */
-    uint64_t look_ns;                    /* when models and files are looked at next */
+    struct ew_spares exchange_spares, relay_spares;
+    char url[128];    /* http://127.0.0.1:8080 */
+    uint64_t look_ns; /* when models and files are looked at next */
     bool tick_is_soon;
     struct ew_models_waiter first_waiter; /* of the first model */
     bool first_asked;                     /* and not told yet */

@@ -113,7 +113,7 @@ static void check_news(const struct ew_request *request, enum ew_answer_form for
 {
     must(form == EW_ANSWER_DELTAS ? !news->text.data : !news->delta_count);
     must(!news->has_usage || news->cached_tokens <= news->prompt_tokens);
-    must(news->fault.status == 0 || (news->fault.status >= 400 && *news->fault.message));
+    must(!news->fault || (news->fault->status >= 400 && *news->fault->message));
     for (size_t i = 0; i < news->delta_count; i++)
         check_delta(request, &news->deltas[i]);
 }
@@ -151,20 +151,20 @@ static void read_whole(struct reading *r, enum ew_answer_form form, struct ew_st
     begin(r, form);
     struct ew_str copy = copy_of(body);
     int rc = ew_answer_whole(r->answer, copy, &r->news, &r->err);
-    free((char *)copy.data);
     check_rc(rc, &r->err);
     if (rc == 0) {
         check_news(r->reply.request, form, &r->news);
-        if (form == EW_ANSWER_TEXT && !r->news.fault.status)
+        if (form == EW_ANSWER_TEXT && !r->news.fault)
             must(ew_answer_rewrite(r->answer, &r->reply, &r->out, NULL) == 0);
         else if (form == EW_ANSWER_DELTAS)
             must(r->wire->whole(&r->reply, r->news.deltas, r->news.delta_count, &r->out) == 0);
     }
-    if (form == EW_ANSWER_TEXT && rc == 0 && !r->news.fault.status) {
+    if (form == EW_ANSWER_TEXT && rc == 0 && !r->news.fault) {
         must_be_object((struct ew_str){r->out.data, r->out.bytes}); /* it may be on many lines */
         ew_buf_clear(&r->out);
     }
     end(r);
+    free((char *)copy.data);
 }
 
 static void read_stream(struct reading *r, enum ew_answer_form form, struct ew_str events)

@@ -143,9 +143,9 @@ static inline void dialect_say(struct ew_buf *out, const struct ew_answer_news *
         ew_buf_printf(out, NULL, "by %s %gJ %d %gc %gms %g/s ", news->extra.device,
                       news->extra.energy_j, (int)news->extra.energy_kind, news->extra.cost_cents,
                       news->extra.ttft_ms, news->extra.tokens_per_s);
-    if (news->fault.status)
-        ew_buf_printf(out, NULL, "fault %d %s %s ", news->fault.status,
-                      news->fault.code ? news->fault.code : "-", news->fault.message);
+    if (news->fault)
+        ew_buf_printf(out, NULL, "fault %d %s %s ", news->fault->status,
+                      news->fault->code ? news->fault->code : "-", news->fault->message);
     if (news->ended)
         ew_buf_text(out, "ended ", NULL);
     if (out->bytes)

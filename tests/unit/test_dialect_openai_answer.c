@@ -455,8 +455,8 @@ static const struct {
     {"{\"usage\":{\"completion_tokens\":null,\"total_tokens\":12}," //
      "\"choices\":[{\"message\":{\"content\":\"a\"}}]}",
      true,
-     "{\"choices\":[{\"message\":{\"content\":\"a\"}}],\"usage\":{\"prompt_tokens\":7,"
-     "\"completion_tokens\":3,\"total_tokens\":12," EXTENSION ",\"estimated\":true}}\n"},
+     "{\"choices\":[{\"message\":{\"content\":\"a\"}}],\"usage\":{\"total_tokens\":12,"
+     "\"prompt_tokens\":7,\"completion_tokens\":3," EXTENSION ",\"estimated\":true}}\n"},
     {BODY ",\"us\\u0061ge\":null}", false,
      BODY ",\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":3,\"total_tokens\":10,"
           "\"prompt_tokens_details\":{\"cached_tokens\":0,\"audio_tokens\":0},"
@@ -477,8 +477,7 @@ static void test_a_whole_answer_is_rewritten_with_our_usage(void **state)
         ew_buf_init(&out, WIRE_CHECK_BYTES_MAX);
         assert_int_equal(
             ew_answer_open(&answer, &ew_dialect_openai, &request, EW_ANSWER_TEXT, NULL), 0);
-        assert_int_equal(dialect_read(answer, "", dialect_str(rewrites[i].body), true, &news, NULL),
-                         0);
+        assert_int_equal(ew_answer_whole(answer, dialect_str(rewrites[i].body), &news, NULL), 0);
         assert_null(news.text.data);
         wire_check_text(ew_answer_rewrite(answer, &reply, &out, NULL), &out, rewrites[i].wanted);
         for (size_t max = 2; max < strlen(rewrites[i].wanted); max += 7) {
