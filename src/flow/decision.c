@@ -55,11 +55,24 @@ const char *ew_reason_sentence(enum ew_reason reason)
 
 enum { DIGITS = 4 }; /* predictions aren't better than that */
 
-/* 0, not known, and EW_VERDICT_NEVER are both null: no number of seconds is right. */
+/* What isn't known is left out: of a candidate that is most, and each request has a log. */
+static void put_number(struct ew_jsonw *json, const char *key, double value)
+{
+    if (isfinite(value))
+        ew_jsonw_put_digits(json, key, value, DIGITS);
+}
+
+static void put_word(struct ew_jsonw *json, const char *key, const char *word)
+{
+    if (word)
+        ew_jsonw_put_text(json, key, word);
+}
+
+/* 0, not known, and EW_VERDICT_NEVER are both left out: no number of seconds is right. */
 static void put_wait(struct ew_jsonw *json, uint64_t wait_ns)
 {
     bool known = wait_ns != 0 && wait_ns != EW_VERDICT_NEVER;
-    ew_jsonw_put_digits(json, "wait_s", known ? (double)wait_ns / EW_NS_PER_S : NAN, DIGITS);
+    put_number(json, "wait_s", known ? (double)wait_ns / EW_NS_PER_S : NAN);
 }
 
 static void put_candidate(struct ew_jsonw *json, const struct ew_decision_candidate *candidate)
@@ -68,15 +81,15 @@ static void put_candidate(struct ew_jsonw *json, const struct ew_decision_candid
     ew_jsonw_object(json);
     ew_jsonw_put_text(json, "name", candidate->name);
     ew_jsonw_put_bool(json, "cloud", candidate->cloud);
-    ew_jsonw_put_text(json, "refusal", v->refusal ? ew_refusal_name(v->refusal) : NULL);
+    put_word(json, "refusal", v->refusal ? ew_refusal_name(v->refusal) : NULL);
     put_wait(json, v->wait_ns);
-    ew_jsonw_put_digits(json, "score", v->score, DIGITS);
-    ew_jsonw_put_digits(json, "ttft_s", v->ttft_s, DIGITS);
-    ew_jsonw_put_digits(json, "total_s", v->total_s, DIGITS);
-    ew_jsonw_put_digits(json, "joules", v->joules, DIGITS);
-    ew_jsonw_put_digits(json, "cents", v->cents, DIGITS);
-    ew_jsonw_put_digits(json, "quality", v->quality, DIGITS);
-    ew_jsonw_put_digits(json, "pcr", v->pcr, DIGITS);
+    put_number(json, "score", v->score);
+    put_number(json, "ttft_s", v->ttft_s);
+    put_number(json, "total_s", v->total_s);
+    put_number(json, "joules", v->joules);
+    put_number(json, "cents", v->cents);
+    put_number(json, "quality", v->quality);
+    put_number(json, "pcr", v->pcr);
     ew_jsonw_end(json);
 }
 
@@ -108,12 +121,11 @@ void ew_decision_json(struct ew_jsonw *json, enum ew_select select,
     ew_jsonw_object(json);
     ew_jsonw_put_text(json, "select", ew_select_name(select));
     ew_jsonw_put_text(json, "action", actions[decision->action]);
-    ew_jsonw_put_text(json, "chosen",
-                      decision->chosen >= 0 ? candidates[decision->chosen].name : NULL);
+    put_word(json, "chosen", decision->chosen >= 0 ? candidates[decision->chosen].name : NULL);
     ew_jsonw_put_text(json, "reason", ew_reason_name(decision->reason));
     put_wait(json, decision->wait_ns);
-    ew_jsonw_put_digits(json, "edge_cents", decision->edge_cents, DIGITS);
-    ew_jsonw_put_digits(json, "cloud_cents", decision->cloud_cents, DIGITS);
+    put_number(json, "edge_cents", decision->edge_cents);
+    put_number(json, "cloud_cents", decision->cloud_cents);
     ew_jsonw_key(json, "candidates");
     ew_jsonw_array(json);
     for (int rank = RANK_CHOSEN; rank < RANK_COUNT; rank++)
