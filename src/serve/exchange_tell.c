@@ -262,7 +262,6 @@ static int make_delta(struct ew_exchange *x, uint32_t index, struct ew_delta *de
 
 int ew_exchange_start_stream(struct ew_exchange *x)
 {
-    struct ew_reply reply = ew_exchange_reply(x);
     struct ew_relay *relay = x->relay;
     if (x->started)
         return 0;
@@ -275,6 +274,7 @@ int ew_exchange_start_stream(struct ew_exchange *x)
         return 0; /* the place's own is there already */
     if (relay)
         relay->told_start = true;
+    const struct ew_reply reply = ew_exchange_reply(x);
     return x->wire->start(&reply, &x->out);
 }
 
