@@ -363,17 +363,70 @@ static int say(struct ew_buf *out, const struct ew_record *r, const json_t *deci
 
 /* ---- the command ---- */
 
-static int say_json(struct ew_buf *out, const struct ew_record *r, const struct ew_buf *decisions,
+static void write_value(struct ew_jsonw *json, const json_t *value)
+{
+    if (json_is_string(value))
+        ew_jsonw_text(json, json_string_value(value));
+    else if (json_is_integer(value))
+        ew_jsonw_int(json, json_integer_value(value));
+    else if (json_is_real(value))
+        ew_jsonw_real(json, json_real_value(value));
+    else if (json_is_boolean(value))
+        ew_jsonw_bool(json, json_is_true(value));
+    else
+        ew_jsonw_null(json);
+}
+
+/* Those that the log leaves out are null. NULL ends the keys. */
+static void write_keys(struct ew_jsonw *json, const json_t *object, const char *const *keys)
+{
+    for (; *keys; keys++) {
+        ew_jsonw_key_str(json, (struct ew_str){*keys, strlen(*keys)});
+        write_value(json, json_object_get(object, *keys));
+    }
+}
+
+static void write_decision(struct ew_jsonw *json, const json_t *decision)
+{
+    static const char *const head[] = {"select", "action",     "chosen",      "reason",
+                                       "wait_s", "edge_cents", "cloud_cents", NULL};
+    static const char *const each[] = {"name",    "cloud",  "refusal", "wait_s",  "score", "ttft_s",
+                                       "total_s", "joules", "cents",   "quality", "pcr",   NULL};
+    static const char *const tail[] = {"others", NULL};
+    static const char *const failure[] = {"failed", "failed_j", NULL};
+    const json_t *candidate;
+    size_t i;
+    ew_jsonw_object(json);
+    write_keys(json, decision, head);
+    ew_jsonw_key(json, "candidates");
+    ew_jsonw_array(json);
+    json_array_foreach(json_object_get(decision, "candidates"), i, candidate)
+    {
+        ew_jsonw_object(json);
+        write_keys(json, candidate, each);
+        ew_jsonw_end(json);
+    }
+    ew_jsonw_end(json);
+    write_keys(json, decision, tail);
+    if (json_object_get(decision, "failed"))
+        write_keys(json, decision, failure);
+    ew_jsonw_end(json);
+}
+
+static int say_json(struct ew_buf *out, const struct ew_record *r, const json_t *decisions,
                     bool was_cut, struct ew_err *err)
 {
+    const json_t *decision;
+    size_t i;
     struct ew_jsonw json;
     ew_jsonw_init(&json, out, EW_JSONW_COMPACT);
     ew_jsonw_object(&json);
     ew_jsonw_key(&json, "request");
     ew_record_json(&json, r);
     ew_jsonw_key(&json, "decisions");
-    ew_jsonw_raw(&json, decisions->bytes ? (struct ew_str){decisions->data, decisions->bytes}
-                                         : (struct ew_str){"[]", 2});
+    ew_jsonw_array(&json);
+    json_array_foreach(decisions, i, decision) write_decision(&json, decision);
+    ew_jsonw_end(&json);
     ew_jsonw_put_bool(&json, "cut", was_cut);
     ew_jsonw_end(&json);
     return ew_jsonw_finish(&json, err);
@@ -422,13 +475,10 @@ int ew_ledger_why(struct ew_query *query, const struct ew_query_filter *wanted, 
     ew_buf_init(&decisions, OUT_BYTES_MAX);
     if (*record.decision && !ew_ledger_why_decisions(record.decision, &decisions, &was_cut))
         ew_buf_clear(&decisions);
-    if (as_json) {
-        rc = say_json(&out, &record, &decisions, was_cut, err);
-    } else {
-        json_t *json = decisions.bytes ? json_loads(decisions.data, 0, NULL) : NULL;
-        rc = say(&out, &record, json, was_cut, filter.request_id, err);
-        json_decref(json);
-    }
+    json_t *json = decisions.bytes ? json_loads(decisions.data, 0, NULL) : NULL;
+    rc = as_json ? say_json(&out, &record, json, was_cut, err)
+                 : say(&out, &record, json, was_cut, filter.request_id, err);
+    json_decref(json);
     if (!rc && fwrite(ew_buf_cstr(&out), 1, out.bytes, stdout) != out.bytes)
         rc = ew_fail(err, EW_EIO, "standard output can't be written");
     ew_buf_fini(&out);

@@ -126,12 +126,14 @@ struct ew_decision_candidate {
     struct ew_verdict verdict;
 };
 /* One decision of a request: there are several when a place failed, or after waiting.
- * {"select":"load-aware","action":"go","chosen":"agx","reason":"selected","wait_s":null,
+ * {"select":"load-aware","action":"go","chosen":"agx","reason":"selected","wait_s":…,
  *  "edge_cents":…,"cloud_cents":…,"candidates":[{"name":…,"cloud":false,"refusal":"full",
  *  "wait_s":…,"score":…,"ttft_s":…,"total_s":…,"joules":…,"cents":…,"quality":…,"pcr":…}],
  *  "others":0}
- * Chosen and able ones come first; `refusal` of an able one is null. Where the chosen place then
- * failed, whoever saw it adds "failed": a sentence, and "failed_j": what that took, or null. */
+ * What isn't known is left out, as is the `refusal` of an able one: of most candidates that is
+ * most, and each row has a log (cmd/ledger_why.c tells it with nulls). Chosen and able ones come
+ * first. Where the chosen place then failed, whoever saw it adds "failed": a sentence, and
+ * "failed_j": what that took. */
 void ew_decision_json(struct ew_jsonw *json, enum ew_select select,
                       const struct ew_decision *decision,
                       const struct ew_decision_candidate *candidates, size_t count);

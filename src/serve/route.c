@@ -303,7 +303,8 @@ void ew_route_failed(struct ew_exchange *x, const char *why, double joules)
     ew_jsonw_init(&json, &text, EW_JSONW_COMPACT);
     ew_jsonw_object(&json);
     ew_jsonw_put_text(&json, "failed", why);
-    ew_jsonw_put_digits(&json, "failed_j", joules, 6);
+    if (isfinite(joules))
+        ew_jsonw_put_digits(&json, "failed_j", joules, 6);
     ew_jsonw_end(&json);
     if (!ew_jsonw_finish(&json, NULL) && r->logged && r->log.bytes + text.bytes < r->log.max) {
         size_t end = r->log.bytes; /* of the decision's object, which gets one key more */

@@ -3,11 +3,16 @@
 python3 - <<'PY'
 import json, sqlite3
 db = sqlite3.connect("ledger.db")
-def put(minute, **values):
+def known(part):
+    if isinstance(part, dict):
+        return {key: known(value) for key, value in part.items() if value is not None}
+    return [known(value) for value in part] if isinstance(part, list) else part
+def put(minute, old=False, **values): # old: of a version that kept nulls
     values.update(request_id="req_%d" % minute, arrived_ms=1795430000000 + minute * 60000,
                   peer="10.0.0.9", route="/v1/chat/completions")
     if isinstance(values.get("decision"), list):
-        values["decision"] = json.dumps(values["decision"], separators=(",", ":"))
+        values["decision"] = json.dumps(values["decision"] if old else known(values["decision"]),
+                                        separators=(",", ":"))
     db.execute("INSERT INTO requests(%s) VALUES(%s)" % (", ".join(values), ", ".join("?" * len(values))),
                list(values.values()))
 def candidate(name, refusal=None, wait_s=None, ttft_s=None, total_s=None, joules=None, cents=None, quality=None,
@@ -31,7 +36,7 @@ put(1600, client="kiosk", model="qwen2.5-3b", device="here", place="engine", rea
         decision("go", "here", "failover", [candidate(**here), candidate(refusal="preferred", **openai),
                  candidate(refusal="tried", **agx), candidate("den", "full", 2.5)])])
 # the devices are full, and the cloud answers after a wait
-put(1601, client="kiosk", model="qwen2.5-3b", device="openai", place="cloud", reason="capacity", status=200,
+put(1601, old=True, client="kiosk", model="qwen2.5-3b", device="openai", place="cloud", reason="capacity", status=200,
     finish="length", stream=0, choices=2, attempts=1, prompt_tokens=40, output_tokens=64, tokens_kind="reported",
     ttft_ms=580.0, total_ms=1900.0, energy_kind="unknown", cost_cents=0.0318, cloud_cents=0.031, decision=[
         decision("queue", None, "capacity", [candidate("agx", "full"), candidate(refusal="limit", wait_s=9, **openai)],
@@ -43,10 +48,10 @@ put(1602, client="phone", model="qwen2.5-3b", reason="edge_only", status=503, fi
         decision("reject", None, "edge_only", [candidate("agx\u001b[31m", "down", 1.5),
                  candidate(refusal="edge_only", **openai)], wait_s=1.5)])
 # cut, and not even JSON
-whole = json.dumps([decision("go", "agx", "selected", [candidate(**agx)] + [candidate("d%d" % i, "full")
-                    for i in range(3)])], separators=(",", ":"))
+whole = json.dumps(known([decision("go", "agx", "selected", [candidate(**agx)] + [candidate("d%d" % i, "full")
+                   for i in range(3)])]), separators=(",", ":"))
 put(1603, client="kiosk", model="m", device="agx", place="device", reason="selected", status=200, attempts=1,
-    decision=whole[:-60])
+    decision=whole[:-20])
 put(1604, client="kiosk", model="m", device="agx", place="device", reason="selected", status=200, attempts=1,
     decision=whole[:100])
 db.commit()
