@@ -91,6 +91,7 @@ struct ew_answer;
 int ew_answer_open(struct ew_answer **gives, const struct ew_dialect *dialect,
                    const struct ew_request *request, enum ew_answer_form form, struct ew_err *err);
 void ew_answer_close(struct ew_answer **answer);
+/* The body is borrowed until the next call, or the end; the data of an event until it returns. */
 int ew_answer_whole(struct ew_answer *answer, struct ew_str body, struct ew_answer_news *news,
                     struct ew_err *err);
 int ew_answer_event(struct ew_answer *answer, const char *name, struct ew_str data,
@@ -102,8 +103,7 @@ int64_t ew_answer_created_s(const struct ew_answer *answer); /* 0: not told */
  * no usage comes. Kept up to 4 MB. */
 struct ew_str ew_answer_said(const struct ew_answer *answer);
 
-/* EW_ANSWER_TEXT, after ew_answer_whole, whose body must still be there: the client's body out of
- * the upstream's, with our usage.
+/* EW_ANSWER_TEXT, after ew_answer_whole: the client's body out of the upstream's, with our usage.
  * What the upstream tells in its own stays; counts are the reply's where it tells none. */
 int ew_answer_rewrite(struct ew_answer *answer, const struct ew_reply *reply, struct ew_buf *out,
                       struct ew_err *err);

@@ -63,6 +63,7 @@ static void forget(struct ew_answer *answer)
     answer->news.text = (struct ew_str){0};
     answer->news.has_content = false;
     answer->news.fault = NULL;
+    answer->body = (struct ew_str){0};
 }
 
 void ew_answer_close(struct ew_answer **gone)

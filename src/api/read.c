@@ -164,7 +164,8 @@ void ew_read_wrong_value(struct ew_read *in, const char *path, const char *got,
 const json_t *ew_read_get(const struct ew_read *in, const json_t *object, const char *key)
 {
     const struct ew_read_memory *memory = in->memory;
-    if (ew_read_failed(in) || (object == memory->root && !(memory->root_keys & bit_of(key))))
+    if (ew_read_failed(in) ||
+        (memory && object == memory->root && !(memory->root_keys & bit_of(key))))
         return NULL;
     const json_t *value = json_object_get(object, key);
     return json_is_null(value) ? NULL : value;

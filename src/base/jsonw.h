@@ -60,7 +60,8 @@ void ew_jsonw_raw(struct ew_jsonw *json, struct ew_str value); /* is JSON alread
 /* Key and value at once, both JSON already. */
 void ew_jsonw_put_raw(struct ew_jsonw *json, struct ew_str key, struct ew_str value);
 
-/* Here, so that the compiler knows how long a literal is, and that it needs no escape. */
+/* Here, so that the compiler knows how long a literal is, and that no quote or backslash is in it:
+ * then it goes out as it stands (nobody writes control characters into a key). */
 static inline void ew_jsonw_key(struct ew_jsonw *json, const char *key)
 {
     const struct ew_str text = {key, strlen(key)};

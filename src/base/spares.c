@@ -44,6 +44,7 @@ void ew_spares_give(struct ew_spares *spares, void *memory)
         free(memory);
         return;
     }
+    EW_ASSERT(memory != spares->first); /* given twice, two would take it */
     memcpy(memory, &spares->first, sizeof spares->first);
     spares->first = memory;
     spares->count++;

@@ -1,9 +1,9 @@
 /* spool.h - rows that wait to be written: a bounded queue, packed.
  *
  * A struct ew_record is 10 KB, most of it room for texts that are short; packed a row takes some
- * 300 bytes, and its decision as many for each device and cloud. Chunks of EW_SPOOL_CHUNK_BYTES are
- * linked; a row once put never moves, so the writer reads rows that it saw without the lock that
- * guards putting and dropping (the owner's: nothing here locks). */
+ * 300 bytes, and its decision 50 to 200 for each device and cloud. Chunks of EW_SPOOL_CHUNK_BYTES
+ * are linked; a row once put never moves, so the writer reads rows that it saw without the lock
+ * that guards putting and dropping (the owner's: nothing here locks). */
 #ifndef EW_SPOOL_H
 #define EW_SPOOL_H
 

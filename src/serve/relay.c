@@ -142,7 +142,7 @@ static void count(struct ew_relay *r, const struct ew_answer_news *news)
         return;
     bool told = !isnan(news->extra.ttft_ms) && news->has_usage;
     if (r->streams)
-        r->first_ns = now();
+        r->first_ns = r->last_ns;
     else if (told) /* by the place itself: else nobody knows */
         r->first_ns = r->begun_ns + (uint64_t)(news->extra.ttft_ms * EW_NS_PER_MS);
     if (r->first_ns)
@@ -558,7 +558,7 @@ struct ew_usage ew_relay_usage(const struct ew_exchange *x)
     if (r->first_ns) {
         usage.ttft_ns = r->first_ns - x->arrived_ns;
         usage.prefill_ns = r->first_ns - r->begun_ns;
-        usage.decode_ns = r->last_ns - r->first_ns;
+        usage.decode_ns = r->last_ns > r->first_ns ? r->last_ns - r->first_ns : 0;
     }
     if (x->way.member->place.kind == EW_PLACE_CLOUD)
         usage.cost_cents = cents_of(x, &usage);

@@ -54,7 +54,8 @@ struct ew_relay {
     struct ew_answer_news news; /* of the whole, or what a stream's last events told */
     bool has_usage;
     uint32_t prompt_tokens, cached_tokens, output_tokens, pieces;
-    uint64_t begun_ns, first_ns, last_ns; /* last: of the latest bytes; without a token, the end */
+    uint64_t begun_ns, first_ns,
+        last_ns; /* last: of a stream's latest bytes, of all else the head, then its end */
     uint64_t events_seen;
     struct ew_answer_extra extra;
     enum ew_finish finish;

@@ -32,7 +32,10 @@
 #define BODY_TIMEOUT_S   120.0
 #define IDLE_TIMEOUT_S   120.0
 #define WRITE_TIMEOUT_S  60.0
-enum { PATH_BYTES = 4096, SPARES_MAX = 64 };
+enum {
+    PATH_BYTES = 4096,
+    SPARES_MAX = 64, /* requests whose memory is kept, 500 KB together: more are a burst's */
+};
 
 static uint64_t now(void)
 {
