@@ -19,8 +19,9 @@ enum ew_energy_kind {
 struct ew_energy {
     double joules; /* gross, idle included; NAN: unknown */
     enum ew_energy_kind kind;
-    /* Which sensor and rail, or which profile, watts and assumptions; "" when unknown. */
-    char source[EW_ENERGY_SOURCE_MAX];
+    /* Which sensor and rail, or which profile, watts and assumptions: the meter's words, as long as
+     * it is open. NULL: unknown, or nobody is to be told. */
+    const char *source;
 };
 
 #define EW_ENERGY_NONE ((struct ew_energy){.joules = NAN})

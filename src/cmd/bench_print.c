@@ -30,7 +30,7 @@ static void put_point(struct ew_jsonw *json, const struct ew_bench_point *p)
     put_stats(json, "energy_j_per_query", &p->energy_j);
     put_stats(json, "energy_j_per_token", &p->energy_j_per_token);
     ew_jsonw_put_text(json, "energy_kind", ew_energy_kind_name(p->energy.kind));
-    ew_jsonw_put_text(json, "energy_source", p->energy.source[0] ? p->energy.source : NULL);
+    ew_jsonw_put_text(json, "energy_source", p->energy.source);
     ew_jsonw_put_digits(json, "prefill_of_int8_peak", p->prefill_of_limit, 4);
     ew_jsonw_put_digits(json, "decode_of_read_bandwidth", p->decode_of_limit, 4);
     ew_jsonw_put_bool(json, "noisy", p->noisy);

@@ -73,7 +73,7 @@ static void put_usage(struct ew_jsonw *json, const struct ew_answer *answer)
     ew_jsonw_object(json);
     ew_jsonw_put_digits(json, "energy_j", u->energy.joules, 6);
     ew_jsonw_put_text(json, "kind", ew_energy_kind_name(u->energy.kind));
-    ew_jsonw_put_text(json, "source", u->energy.source[0] ? u->energy.source : NULL);
+    ew_jsonw_put_text(json, "source", u->energy.source);
     ew_jsonw_end(json);
     ew_jsonw_key(json, "cost");
     ew_jsonw_object(json);

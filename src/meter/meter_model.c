@@ -51,9 +51,8 @@ static struct ew_energy between(const struct ew_meter *meter, uint64_t from_ns, 
     }
     if (end > from_ns || isnan(joules))
         return EW_ENERGY_NONE; /* some of that time was before the first mark, or without watts */
-    struct ew_energy energy = {.joules = joules, .kind = EW_ENERGY_MODELLED};
-    snprintf(energy.source, sizeof energy.source, "%s", meter->source);
-    return energy;
+    return (struct ew_energy){
+        .joules = joules, .kind = EW_ENERGY_MODELLED, .source = meter->source};
 }
 
 static void close_model(struct ew_meter *meter)

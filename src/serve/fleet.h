@@ -57,7 +57,6 @@ struct ew_facts {
     double input_cents, cached_cents, output_cents, fee_cents;
     struct ew_config_limit limits[EW_CONFIG_LIMITS_MAX];
     unsigned limit_count;
-    char watts_source[96]; /* whose watts they are */
 };
 
 struct ew_fleet;

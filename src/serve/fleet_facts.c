@@ -103,11 +103,8 @@ static int read_profile(struct ew_facts *facts, const struct ew_config_device *d
                         struct ew_err *err)
 {
     struct ew_profile *profile = NULL;
-    if (device->watts > 0) {
+    if (device->watts > 0)
         facts->watts_busy = device->watts;
-        snprintf(facts->watts_source, sizeof facts->watts_source, "%g W as configured",
-                 device->watts);
-    }
     if (!device->profile)
         return 0;
     int failed = ew_profile_open(&profile, device->profile, err);
@@ -116,11 +113,8 @@ static int read_profile(struct ew_facts *facts, const struct ew_config_device *d
     const char *model = device->model_count ? device->models[0] : NULL;
     const struct ew_profile_power power = ew_profile_power(profile, model);
     const struct ew_profile_row *row = row_of(profile, device);
-    if (isnan(facts->watts_busy)) {
+    if (isnan(facts->watts_busy))
         facts->watts_busy = power.decode;
-        snprintf(facts->watts_source, sizeof facts->watts_source, "profile %.40s: %.2f W",
-                 profile->name, power.decode);
-    }
     facts->watts_idle = power.idle;
     if (row && row->prefill_tokens_per_s)
         facts->prefill_tokens_per_s = *row->prefill_tokens_per_s;

@@ -505,12 +505,9 @@ static struct ew_energy energy_of(const struct ew_exchange *x, const struct ew_r
     if (r->extra.energy_kind != EW_ENERGY_UNKNOWN) {
         energy.kind = r->extra.energy_kind;
         energy.joules = r->extra.energy_j;
-        snprintf(energy.source, sizeof energy.source, "as %.60s tells", m->name);
     } else if (!isnan(m->place.watts_busy)) {
         energy.kind = EW_ENERGY_MODELLED;
         energy.joules = m->place.watts_busy * seconds(r->begun_ns, r->last_ns);
-        snprintf(energy.source, sizeof energy.source, "%s, the whole request",
-                 m->facts.watts_source);
     }
     return energy;
 }
