@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flow/json_leaf.h"
+
 struct block {
     struct block *next;
     void *owned;
@@ -372,14 +374,8 @@ void ew_read_copy(struct ew_read *in, struct ew_jsonw *json, const json_t *value
         ew_jsonw_end(json);
     } else if (json_is_string(value)) {
         ew_jsonw_text(json, ew_read_string(in, value, path));
-    } else if (json_is_integer(value)) {
-        ew_jsonw_int(json, json_integer_value(value));
-    } else if (json_is_real(value)) {
-        ew_jsonw_real(json, json_real_value(value));
-    } else if (json_is_boolean(value)) {
-        ew_jsonw_bool(json, json_is_true(value));
     } else {
-        ew_jsonw_null(json);
+        ew_json_leaf(json, value);
     }
 }
 

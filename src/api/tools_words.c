@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "flow/json_leaf.h"
+
 enum { SPREAD = EW_READ_TEXT_SPREAD, EXTRA = 1 << 16, REF_BYTES_MAX = 300 };
 
 static const char before_call[] = "<tool_call>\n", after_call[] = "\n</tool_call>";
@@ -59,20 +61,6 @@ static void write_reference(struct ew_jsonw *json, const char *text, const char 
     ew_jsonw_text(json, text);
 }
 
-static void write_leaf(struct ew_jsonw *json, const json_t *value)
-{
-    if (json_is_string(value))
-        ew_jsonw_text(json, json_string_value(value));
-    else if (json_is_integer(value))
-        ew_jsonw_int(json, json_integer_value(value));
-    else if (json_is_real(value))
-        ew_jsonw_real(json, json_real_value(value));
-    else if (json_is_boolean(value))
-        ew_jsonw_bool(json, json_is_true(value));
-    else
-        ew_jsonw_null(json);
-}
-
 enum depth { DEPTH_ROOT, DEPTH_INNER };
 
 static void write_schema(struct ew_jsonw *json, const json_t *value, const char *tool,
@@ -99,7 +87,7 @@ static void write_schema(struct ew_jsonw *json, const json_t *value, const char 
             write_schema(json, json_array_get(value, i), tool, DEPTH_INNER);
         ew_jsonw_end(json);
     } else {
-        write_leaf(json, value);
+        ew_json_leaf(json, value);
     }
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/table.h"
 #include "flow/decision.h"
+#include "flow/json_leaf.h"
 
 enum {
     OUT_BYTES_MAX = 1 << 20, /* a row has 10 KB of texts; tables pad them */
@@ -363,26 +364,12 @@ static int say(struct ew_buf *out, const struct ew_record *r, const json_t *deci
 
 /* ---- the command ---- */
 
-static void write_value(struct ew_jsonw *json, const json_t *value)
-{
-    if (json_is_string(value))
-        ew_jsonw_text(json, json_string_value(value));
-    else if (json_is_integer(value))
-        ew_jsonw_int(json, json_integer_value(value));
-    else if (json_is_real(value))
-        ew_jsonw_real(json, json_real_value(value));
-    else if (json_is_boolean(value))
-        ew_jsonw_bool(json, json_is_true(value));
-    else
-        ew_jsonw_null(json);
-}
-
 /* Those that the log leaves out are null. NULL ends the keys. */
 static void write_keys(struct ew_jsonw *json, const json_t *object, const char *const *keys)
 {
     for (; *keys; keys++) {
-        ew_jsonw_key_str(json, (struct ew_str){*keys, strlen(*keys)});
-        write_value(json, json_object_get(object, *keys));
+        ew_jsonw_key(json, *keys);
+        ew_json_leaf(json, json_object_get(object, *keys));
     }
 }
 
