@@ -35,8 +35,9 @@ static double seconds(uint64_t from_ns, uint64_t to_ns)
 
 void ew_relay_stop(struct ew_relay *r)
 {
-    if (r->call)
-        r->sent = ew_upstream_is_sent(r->call);
+    if (!r->call) /* it has ended, and on_end has its stamps */
+        return;
+    r->sent = ew_upstream_is_sent(r->call);
     ew_upstream_cancel(&r->call);
     if (!r->first_ns && r->end == EW_RELAY_RUNS)
         r->last_ns = now();
